@@ -1,0 +1,83 @@
+package metering
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Window is one quantity observation of a resource, as the fold needs it: in
+// [From, To) it consumed Quantity.
+type Window struct {
+	From, To   Instant
+	At         Instant // when it was observed; a later one corrects
+	Quantity   Amount
+	Source, ID string
+	Meter      Meter
+	Attributes *Attributes
+}
+
+// compareKey orders windows by what identifies them within a resource.
+func (w *Window) compareKey(v *Window) int {
+	return cmp.Or(w.Meter.Compare(v.Meter), cmp.Compare(w.From, v.From), cmp.Compare(w.To, v.To))
+}
+
+// compareRank orders observations of one key; the greatest counts (spec
+// 2-metering, "Quantities").
+func (w *Window) compareRank(v *Window) int {
+	return cmp.Or(cmp.Compare(w.At, v.At), w.Quantity.Compare(v.Quantity),
+		cmp.Compare(w.Source, v.Source), cmp.Compare(w.ID, v.ID))
+}
+
+// DaySum is what one meter of one resource counted on one UTC day. A quantity
+// belongs wholly to the day of its From.
+type DaySum struct {
+	Day         Day
+	Meter       Meter
+	Sum         Amount
+	First, Last Instant // earliest From, latest To
+	// Attributes are those of the counted window with the greatest (From, To).
+	Attributes *Attributes
+}
+
+// FoldDay sums the windows of one resource that begin on one day, one sum per
+// meter, in the order of the meters. It sorts windows in place; their order
+// does not matter.
+func FoldDay(day Day, windows []Window) []DaySum {
+	slices.SortFunc(windows, func(a, b Window) int {
+		return cmp.Or(a.compareKey(&b), a.compareRank(&b))
+	})
+	var sums []DaySum
+	for i := range windows {
+		w := &windows[i]
+		if i+1 < len(windows) && w.compareKey(&windows[i+1]) == 0 {
+			continue // corrected
+		}
+		if n := len(sums); n == 0 || sums[n-1].Meter != w.Meter {
+			sums = append(sums, DaySum{Day: day, Meter: w.Meter, First: w.From, Last: w.To})
+		}
+		s := &sums[len(sums)-1]
+		s.Sum = s.Sum.Add(w.Quantity)
+		s.Last = max(s.Last, w.To)
+		s.Attributes = w.Attributes // windows come in the order of (From, To)
+	}
+	return sums
+}
+
+// PlaceWindow adds one window to a day's sums without looking at the
+// observations again. ok is false when that is impossible: the window begins
+// before the end of another one of its meter, which it may correct or precede;
+// then fold the day anew. The given sums are not changed.
+func PlaceWindow(sums []DaySum, w *Window) (placed []DaySum, ok bool) {
+	i, found := slices.BinarySearchFunc(sums, w.Meter, func(s DaySum, m Meter) int { return s.Meter.Compare(m) })
+	if !found {
+		fresh := DaySum{Day: w.From.Day(), Meter: w.Meter, Sum: w.Quantity, First: w.From, Last: w.To, Attributes: w.Attributes}
+		return slices.Insert(slices.Clone(sums), i, fresh), true
+	}
+	if w.From < sums[i].Last {
+		return sums, false
+	}
+	placed = slices.Clone(sums)
+	s := &placed[i]
+	s.Sum, s.Last, s.Attributes = s.Sum.Add(w.Quantity), w.To, w.Attributes
+	return placed, true
+}

@@ -1,0 +1,167 @@
+package metering
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Description is what a resource is like while it is there: what is counted of
+// it, how many or how large, and its attributes. Treat it as immutable.
+type Description struct {
+	Meter      Meter
+	Multiplier uint64 // count of a present type, bytes of a sized type
+	Attributes Attributes
+}
+
+// Equal compares by value.
+func (d *Description) Equal(e *Description) bool {
+	return d == e || (d.Meter == e.Meter && d.Multiplier == e.Multiplier && d.Attributes.Equal(&e.Attributes))
+}
+
+// State is one state observation of a resource, as the fold needs it.
+type State struct {
+	At       Instant
+	Sequence Sequence
+	Source   string
+	ID       string
+	// Is describes the resource from At on; nil means that it is not there.
+	Is *Description
+}
+
+// Compare is the total order of a resource's states: time, sequence, active
+// before deleted, source, id (spec 2-metering, "States, minutes").
+func (s *State) Compare(t *State) int {
+	return cmp.Or(
+		cmp.Compare(s.At, t.At),
+		cmp.Compare(s.Sequence, t.Sequence),
+		cmp.Compare(deletedRank(s), deletedRank(t)),
+		cmp.Compare(s.Source, t.Source),
+		cmp.Compare(s.ID, t.ID),
+	)
+}
+
+func deletedRank(s *State) int {
+	if s.Is == nil {
+		return 1
+	}
+	return 0
+}
+
+// Segment is a run of minutes [From, To) in which a resource was alike. To is
+// Open when no later state ends it.
+type Segment struct {
+	From, To Minute
+	Is       *Description
+}
+
+// Timeline is the history of one resource on the minute grid.
+//
+//	states   a       b  c   x        d          (x: deleted)
+//	minutes  |.......|......|........|.......…
+//	segments [  a   )[  c  )         [ d     …  (b and c share a minute: c is later)
+//
+// Segments are disjoint, in order, never empty; neighbours that touch differ.
+type Timeline struct {
+	Segments []Segment
+	// LastBoundary is the minute from which on the last state holds. It has a
+	// meaning only when Known.
+	LastBoundary Minute
+	// Known is false for a resource without any state.
+	Known bool
+	// Hidden is set when some state left no boundary in Segments (it repeated
+	// what held, or deleted what was not there), so that a late state cannot be
+	// placed without looking at the observations again.
+	Hidden bool
+}
+
+// FoldStates computes the timeline of one resource from the set of its states.
+// It sorts states in place; their order does not matter.
+func FoldStates(states []State) Timeline {
+	slices.SortFunc(states, func(a, b State) int { return a.Compare(&b) })
+	var t Timeline
+	for i := range states {
+		from := FirstMinute(states[i].At)
+		if i+1 < len(states) && FirstMinute(states[i+1].At) == from {
+			continue // a later state holds at the same sample
+		}
+		t.extend(from, states[i].Is)
+	}
+	return t
+}
+
+// Place adds one state to a timeline without looking at the observations again.
+// ok is false when that is impossible: the state shares its minute with another
+// one, or comes before a hidden boundary; then fold anew. The receiver is not
+// changed and shares no memory that later calls write.
+func (t Timeline) Place(s *State) (placed Timeline, ok bool) {
+	from := FirstMinute(s.At)
+	switch {
+	case !t.Known || from > t.LastBoundary:
+		t.Segments = slices.Clone(t.Segments)
+		t.extend(from, s.Is)
+		return t, true
+	case t.Hidden || from == t.LastBoundary:
+		return t, false
+	}
+	return t.placeLate(from, s.Is)
+}
+
+// extend appends a state whose first minute is later than all boundaries.
+func (t *Timeline) extend(from Minute, is *Description) {
+	var last *Segment
+	if n := len(t.Segments); n > 0 && t.Segments[n-1].To == Open {
+		last = &t.Segments[n-1]
+	}
+	t.LastBoundary, t.Known = from, true
+	switch {
+	case last == nil && is == nil:
+		t.Hidden = true
+	case last != nil && is != nil && last.Is.Equal(is):
+		t.Hidden = true
+	default:
+		if last != nil {
+			last.To = from
+		}
+		if is != nil {
+			t.Segments = append(t.Segments, Segment{From: from, To: Open, Is: is})
+		}
+	}
+}
+
+// placeLate inserts a state before the last boundary; every boundary is the
+// start or the end of a segment.
+func (t Timeline) placeLate(from Minute, is *Description) (Timeline, bool) {
+	i := 0 // the first segment that ends after from
+	for i < len(t.Segments) && t.Segments[i].To <= from {
+		if t.Segments[i].To == from {
+			return t, false
+		}
+		i++
+	}
+	if i == len(t.Segments) {
+		Bug("minute %d lies behind all segments but not behind the last boundary %d", from, t.LastBoundary)
+	}
+	next := t.Segments[i]
+	out := append(make([]Segment, 0, len(t.Segments)+2), t.Segments[:i]...)
+	switch {
+	case next.From == from:
+		return t, false
+	case next.From > from: // it was not there
+		if is == nil || next.Is.Equal(is) {
+			return t, false
+		}
+		out = append(out, Segment{From: from, To: next.From, Is: is})
+		out = append(out, t.Segments[i:]...)
+	default: // next is cut in two: the new state holds until next's end
+		if is != nil && (next.Is.Equal(is) || i+1 < len(t.Segments) && t.Segments[i+1].From == next.To && t.Segments[i+1].Is.Equal(is)) {
+			return t, false
+		}
+		out = append(out, Segment{From: next.From, To: from, Is: next.Is})
+		if is != nil {
+			out = append(out, Segment{From: from, To: next.To, Is: is})
+		}
+		out = append(out, t.Segments[i+1:]...)
+	}
+	t.Segments = out
+	return t, true
+}
