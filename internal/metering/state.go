@@ -109,22 +109,20 @@ func (t Timeline) Place(s *State) (placed Timeline, ok bool) {
 // extend appends a state whose first minute is later than all boundaries.
 func (t *Timeline) extend(from Minute, is *Description) {
 	var last *Segment
+	var held *Description
 	if n := len(t.Segments); n > 0 && t.Segments[n-1].To == Open {
-		last = &t.Segments[n-1]
+		last, held = &t.Segments[n-1], t.Segments[n-1].Is
 	}
 	t.LastBoundary, t.Known = from, true
-	switch {
-	case last == nil && is == nil:
+	if same(held, is) {
 		t.Hidden = true
-	case last != nil && is != nil && last.Is.Equal(is):
-		t.Hidden = true
-	default:
-		if last != nil {
-			last.To = from
-		}
-		if is != nil {
-			t.Segments = append(t.Segments, Segment{From: from, To: Open, Is: is})
-		}
+		return
+	}
+	if last != nil {
+		last.To = from
+	}
+	if is != nil {
+		t.Segments = append(t.Segments, Segment{From: from, To: Open, Is: is})
 	}
 }
 
@@ -147,14 +145,18 @@ func (t Timeline) placeLate(from Minute, is *Description) (Timeline, bool) {
 	case next.From == from:
 		return t, false
 	case next.From > from: // it was not there
-		if is == nil || next.Is.Equal(is) {
-			return t, false
+		if is == nil || same(is, next.Is) {
+			return t, false // a boundary would be hidden
 		}
 		out = append(out, Segment{From: from, To: next.From, Is: is})
 		out = append(out, t.Segments[i:]...)
 	default: // next is cut in two: the new state holds until next's end
-		if is != nil && (next.Is.Equal(is) || i+1 < len(t.Segments) && t.Segments[i+1].From == next.To && t.Segments[i+1].Is.Equal(is)) {
-			return t, false
+		var after *Description // what holds from next's end on
+		if i+1 < len(t.Segments) && t.Segments[i+1].From == next.To {
+			after = t.Segments[i+1].Is
+		}
+		if same(is, next.Is) || same(is, after) {
+			return t, false // a boundary would be hidden
 		}
 		out = append(out, Segment{From: next.From, To: from, Is: next.Is})
 		if is != nil {
@@ -164,4 +166,9 @@ func (t Timeline) placeLate(from Minute, is *Description) (Timeline, bool) {
 	}
 	t.Segments = out
 	return t, true
+}
+
+// same reports whether two states are alike, nil being that it is not there.
+func same(d, e *Description) bool {
+	return d == e || d != nil && e != nil && d.Equal(e)
 }

@@ -39,14 +39,20 @@ const (
 )
 
 // FirstMinute returns the first minute whose sample a state effective at t can
-// hold: the first m with t <= m*60 s + 30 s.
+// hold: the first m with t <= m*60 s + 30 s; minute 0 for instants before 1970.
 func FirstMinute(t Instant) Minute {
+	if t <= sampleOffset {
+		return 0
+	}
 	return Minute(-floorDiv(-int64(t-sampleOffset), int64(minuteLength)))
 }
 
 // MinutesUntil returns the end (exclusive) of the minutes that count at now:
-// those whose sample is not in the future.
+// those whose sample is not in the future; none does before 1970.
 func MinutesUntil(now Instant) Minute {
+	if now < sampleOffset {
+		return 0
+	}
 	return Minute(floorDiv(int64(now-sampleOffset), int64(minuteLength)) + 1)
 }
 
