@@ -115,11 +115,10 @@ func (r *told) lines(q *report.Query) []*modelLine {
 	return lines
 }
 
-// walkMinutes samples every minute of the period at its 30th second and adds
-// one minute to the line of the state that holds there. The states are sorted,
-// so those with a time <= the sample are a prefix, and the one that holds is
-// the last of the prefix. Minutes before the first state and after now are
-// skipped.
+// walkMinutes samples every minute of the period at its 30th second and counts
+// one minute for the state that holds there. The states are sorted, so those
+// with a time <= the sample are a prefix, and the one that holds is the last of
+// the prefix. Minutes before the first state and after now are skipped.
 func (r *told) walkMinutes(q *report.Query, line func(metering.Meter, int64) *modelLine) {
 	if len(r.states) == 0 {
 		return
@@ -127,29 +126,31 @@ func (r *told) walkMinutes(q *report.Query, line func(metering.Meter, int64) *mo
 	slices.SortFunc(r.states, compareStates)
 	minute := max(int64(q.Period.From)*dayMinutes, int64(r.states[0].Time)/(minuteSeconds*secondNanos))
 	end := min(int64(q.Period.To)*dayMinutes, floorDivide(int64(q.Now), minuteSeconds*secondNanos)+1)
+	minutes := make([]int64, len(r.states)) // that each state counts
 	next := 0
-	var current *modelLine
-	multiplier := new(big.Int)
+	var l *modelLine // of the state that held a minute before
 	for ; minute < end; minute++ {
 		sample := (minute*minuteSeconds + sampleSecond) * secondNanos
 		if sample > int64(q.Now) {
-			return
+			break
 		}
-		moved := false
 		for next < len(r.states) && int64(r.states[next].Time) <= sample {
 			next++
-			moved = true
 		}
 		if next == 0 || r.states[next-1].Deleted {
 			continue
 		}
-		holds := r.states[next-1]
-		if moved || current == nil {
-			current = line(holds.Meter, sample)
-			multiplier.SetUint64(holds.Multiplier)
+		if l == nil || l.latest != r.states[next-1] {
+			l = line(r.states[next-1].Meter, sample)
 		}
-		current.value.Add(current.value, multiplier)
-		current.last, current.latest = sample, holds
+		l.last, l.latest = sample, r.states[next-1]
+		minutes[next-1]++
+	}
+	for i, n := range minutes {
+		if n > 0 {
+			value := line(r.states[i].Meter, 0).value
+			value.Add(value, new(big.Int).Mul(big.NewInt(n), new(big.Int).SetUint64(r.states[i].Multiplier)))
+		}
 	}
 }
 
