@@ -1,0 +1,160 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/meterbook/meterbook/internal/metering"
+	"github.com/meterbook/meterbook/internal/report"
+)
+
+// Permission says who writes, and where to.
+type Permission struct {
+	Client    report.ClientID // owner of the projects that are first seen
+	AnyClient bool            // the key stands above all clients
+	Narrowing report.Scope    // what the key is narrowed to
+}
+
+// Options configure a Service. Clock and Directory are required.
+type Options struct {
+	Clock     func() metering.Instant
+	Directory report.Directory
+	// MaxBodyBytes bounds the decompressed size of bodies that are not streams;
+	// 0 means DefaultMaxBodyBytes.
+	MaxBodyBytes int64
+	// StrictProjects refuses projects and regions that the directory does not
+	// know; otherwise they are created on first sight.
+	StrictProjects bool
+
+	// What follows is told to metrics as soon as it is known; each may be nil.
+	OnAccepted   func(events int)
+	OnDuplicates func(events int)
+	OnRejected   func(metering.RejectCode) // once for each event
+}
+
+// Service receives events. It is safe for concurrent use.
+type Service struct {
+	writer       report.Writer
+	clock        func() metering.Instant
+	maxBodyBytes int64
+	rules        *rules
+
+	onAccepted, onDuplicates func(int)
+	onRejected               func(metering.RejectCode)
+
+	decoders, buffers, gzips, zstds sync.Pool
+}
+
+// New makes a Service that writes to w.
+func New(w report.Writer, o Options) *Service {
+	s := &Service{
+		writer: w, clock: o.Clock, maxBodyBytes: o.MaxBodyBytes,
+		onAccepted: o.OnAccepted, onDuplicates: o.OnDuplicates, onRejected: o.OnRejected,
+	}
+	if s.maxBodyBytes == 0 {
+		s.maxBodyBytes = DefaultMaxBodyBytes
+	}
+	if s.onAccepted == nil {
+		s.onAccepted = func(int) {}
+	}
+	if s.onDuplicates == nil {
+		s.onDuplicates = func(int) {}
+	}
+	if s.onRejected == nil {
+		s.onRejected = func(metering.RejectCode) {}
+	}
+	s.rules = &rules{schema: newSchema(), clock: o.Clock, directory: o.Directory, strict: o.StrictProjects}
+	s.decoders.New = func() any { return newDecoder(s.rules) }
+	s.buffers.New = func() any { return new(bytes.Buffer) }
+	return s
+}
+
+// Receive takes the body of one POST /v1/events and returns after all of its
+// events are durable. The store is asked before the body is read.
+//
+// An error is a [metering.Error] and means that nothing of the request was
+// stored: KindRateLimited and KindUnavailable from the store,
+// KindUnsupportedMedia for the content type or encoding, KindTooLarge, and
+// KindInvalid for a batch that is no JSON array or a body that cannot be read.
+// A stream of which something was stored gives a receipt instead.
+func (s *Service) Receive(ctx context.Context, p Permission, h http.Header, body io.Reader) (*Receipt, error) {
+	if err := s.writer.Writable(); err != nil {
+		return nil, err
+	}
+	m, err := mediaOf(h)
+	if err != nil {
+		return nil, err
+	}
+	d := s.decoders.Get().(*decoder)
+	defer s.decoders.Put(d)
+	d.permission = p
+	if m.mode == modeStream {
+		return s.receiveStream(ctx, d, m, body)
+	}
+	return s.receiveWhole(ctx, d, m, h, body)
+}
+
+// receiveWhole decodes all of the body before it submits any of it.
+func (s *Service) receiveWhole(ctx context.Context, d *decoder, m media, h http.Header, body io.Reader) (*Receipt, error) {
+	buffer := s.buffers.Get().(*bytes.Buffer)
+	defer s.recycle(buffer)
+	if err := s.readBody(buffer, m.encoding, body); err != nil {
+		return nil, err
+	}
+	c := new(chunk)
+	switch text := buffer.Bytes(); m.mode {
+	case modeStructured:
+		d.decode(c, 0, bytes.Trim(text, jsonSpace))
+	case modeBinary:
+		d.decodeBinary(c, h, bytes.Trim(text, jsonSpace))
+	default:
+		if err := d.decodeBatch(c, text); err != nil {
+			return nil, err
+		}
+	}
+	receipt := newReceipt()
+	pending, err := s.submit(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	// The batch goes on even if the client does not wait for it, so does the
+	// count of what became of it.
+	if err := s.await(context.WithoutCancel(ctx), receipt, c, pending); err != nil {
+		return nil, err
+	}
+	return receipt, nil
+}
+
+// submit hands a chunk to the store; a chunk without valid events has nothing
+// pending.
+func (s *Service) submit(ctx context.Context, c *chunk) (report.Pending, error) {
+	if len(c.submissions) == 0 {
+		return nil, nil
+	}
+	now := s.clock()
+	for i := range c.submissions {
+		c.submissions[i].ReceivedAt = now
+	}
+	pending, err := s.writer.Submit(ctx, c.submissions)
+	if err != nil {
+		return nil, fmt.Errorf("submit %d events: %w", len(c.submissions), err)
+	}
+	return pending, nil
+}
+
+// await waits for a chunk to be durable and adds it to the receipt.
+func (s *Service) await(ctx context.Context, r *Receipt, c *chunk, pending report.Pending) error {
+	var outcomes []report.Outcome
+	if pending != nil {
+		var err error
+		if outcomes, err = pending.Wait(ctx); err != nil {
+			return fmt.Errorf("store %d events: %w", len(c.submissions), err)
+		}
+	}
+	s.settle(r, c, outcomes)
+	return nil
+}
