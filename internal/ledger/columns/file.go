@@ -1,0 +1,222 @@
+package columns
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"unsafe"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/meterbook/meterbook/internal/metering"
+)
+
+// The file is a header, then the sections, each at a multiple of 64 bytes (see
+// docs/format/base.md). All numbers are little-endian, as in memory.
+const (
+	magic         = "meterbook base\r\n"
+	formatVersion = 1
+	alignment     = 64
+	sectionCount  = 30
+	headerSize    = len(magic) + 8 + 8 + sectionCount*24 + 8
+)
+
+// sections lists the columns as bytes, in the order of the file.
+func (b *Base) sections() [][]byte {
+	meters := newTexts()
+	meters.off = meters.off[:1]
+	for _, m := range b.meters {
+		meters.arena = appendMeter(meters.arena, m)
+		meters.off = append(meters.off, uint32(len(meters.arena)))
+	}
+	return [][]byte{
+		raw(b.groups), raw(b.ids), raw(b.itemEnd), raw(b.boundary), raw(b.flags),
+		raw(b.seg.from), raw(b.seg.to), raw(b.seg.meter), raw(b.seg.name), raw(b.seg.tags), raw(b.seg.extra), raw(b.seg.mult),
+		raw(b.cell.day), raw(b.cell.meter), raw(b.cell.name), raw(b.cell.tags), raw(b.cell.extra),
+		raw(b.cell.hi), raw(b.cell.lo), raw(b.cell.first), raw(b.cell.last),
+		raw(meters.off), meters.arena, raw(b.names.off), b.names.arena, raw(b.rank),
+		raw(b.tagSets.off), b.tagSets.arena, raw(b.extras.off), b.extras.arena,
+	}
+}
+
+func (b *Base) setSections(s [][]byte) {
+	b.groups, b.ids, b.itemEnd, b.boundary, b.flags = as[group](s[0]), as[metering.UUID](s[1]), as[uint32](s[2]), as[uint32](s[3]), s[4]
+	for i, column := range []*[]uint32{&b.seg.from, &b.seg.to, &b.seg.meter, &b.seg.name, &b.seg.tags, &b.seg.extra} {
+		*column = as[uint32](s[5+i])
+	}
+	b.seg.mult = as[uint64](s[11])
+	b.cell.day = as[int32](s[12])
+	for i, column := range []*[]uint32{&b.cell.meter, &b.cell.name, &b.cell.tags, &b.cell.extra} {
+		*column = as[uint32](s[13+i])
+	}
+	b.cell.hi, b.cell.lo = as[uint64](s[17]), as[uint64](s[18])
+	b.cell.first, b.cell.last = as[int64](s[19]), as[int64](s[20])
+	meters := texts{off: as[uint32](s[21]), arena: s[22]}
+	for i := range meters.count() {
+		b.meters = append(b.meters, decodeMeter(meters.at(uint32(i))))
+	}
+	b.names, b.rank = texts{as[uint32](s[23]), s[24]}, as[uint32](s[25])
+	b.tagSets, b.extras = texts{as[uint32](s[26]), s[27]}, texts{as[uint32](s[28]), s[29]}
+}
+
+// raw and as look at the same memory as bytes and as numbers. The sections are
+// aligned, and the program runs on little-endian machines only.
+func raw[T any](s []T) []byte {
+	if len(s) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(s[0])))
+}
+
+func as[T any](b []byte) []T {
+	var t T
+	if len(b) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(t)))
+}
+
+func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+
+// Write stores the base in a new file, durably, under its final name: a crash
+// leaves either the whole file or none of that name.
+func (b *Base) Write(fs vfs.FS, dir, name string) error {
+	path := fs.PathJoin(dir, name)
+	f, err := fs.Create(path+".tmp", vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("create base %s: %w", name, err)
+	}
+	err = b.writeTo(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return fmt.Errorf("write base %s: %w", name, err)
+	}
+	if err := fs.Rename(path+".tmp", path); err != nil {
+		return fmt.Errorf("name base %s: %w", name, err)
+	}
+	return SyncDir(fs, dir)
+}
+
+// SyncDir makes the names of a folder durable.
+func SyncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return fmt.Errorf("open folder %s: %w", dir, err)
+	}
+	err = d.Sync()
+	if closeErr := d.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return fmt.Errorf("sync folder %s: %w", dir, err)
+	}
+	return nil
+}
+
+func (b *Base) writeTo(w io.Writer) error {
+	sections := b.sections()
+	header := append(make([]byte, 0, headerSize), magic...)
+	header = binary.LittleEndian.AppendUint64(header, formatVersion)
+	header = binary.LittleEndian.AppendUint64(header, b.Seq)
+	at := aligned(headerSize)
+	for _, s := range sections {
+		header = binary.LittleEndian.AppendUint64(header, uint64(at))
+		header = binary.LittleEndian.AppendUint64(header, uint64(len(s)))
+		header = binary.LittleEndian.AppendUint64(header, uint64(checksum(s)))
+		at += aligned(len(s))
+	}
+	header = binary.LittleEndian.AppendUint64(header, uint64(checksum(header)))
+	for _, s := range append([][]byte{header}, sections...) {
+		if err := writeAligned(w, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func aligned(n int) int { return (n + alignment - 1) / alignment * alignment }
+
+// writeAligned writes in pieces, since a device may take a large write badly.
+func writeAligned(w io.Writer, s []byte) error {
+	const piece = 4 << 20
+	rest := aligned(len(s)) - len(s)
+	for len(s) > 0 {
+		n := min(len(s), piece)
+		if _, err := w.Write(s[:n]); err != nil {
+			return err
+		}
+		s = s[n:]
+	}
+	_, err := w.Write(make([]byte, rest))
+	return err
+}
+
+// Open loads a base file: mapped where fs is the machine's own, read otherwise.
+// An error names the file and what is wrong with it.
+func Open(fs vfs.FS, dir, name string) (*Base, error) {
+	path := fs.PathJoin(dir, name)
+	data, release, err := load(fs, path)
+	if err != nil {
+		return nil, fmt.Errorf("read base %s: %w", name, err)
+	}
+	b := &Base{release: release, size: int64(len(data))}
+	b.refs.Store(1)
+	sections, err := split(data, &b.Seq)
+	if err != nil {
+		_ = b.Release() // the file is refused; that it could be unmapped adds nothing
+		return nil, fmt.Errorf("base %s: %w", name, err)
+	}
+	b.setSections(sections)
+	return b, nil
+}
+
+func load(fs vfs.FS, path string) ([]byte, func() error, error) {
+	f, err := fs.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	if fd := f.Fd(); fd != vfs.InvalidFd {
+		return mapFile(path)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	data := raw(make([]uint64, (info.Size()+7)/8))[:info.Size()]
+	_, err = io.ReadFull(f, data)
+	return data, nil, err
+}
+
+// split checks the header and every checksum.
+func split(data []byte, seq *uint64) ([][]byte, error) {
+	if len(data) < headerSize || string(data[:len(magic)]) != magic {
+		return nil, fmt.Errorf("this is no base file, or its beginning is damaged")
+	}
+	field := func(i int) uint64 { return binary.LittleEndian.Uint64(data[len(magic)+8*i:]) }
+	if v := field(0); v != formatVersion {
+		return nil, fmt.Errorf("its format is %d, this program reads %d", v, formatVersion)
+	}
+	if checksum(data[:headerSize-8]) != uint32(field(2+3*sectionCount)) {
+		return nil, fmt.Errorf("its header is damaged: the checksum differs")
+	}
+	*seq = field(1)
+	sections := make([][]byte, sectionCount)
+	for i := range sections {
+		at, length, sum := field(2+3*i), field(3+3*i), field(4+3*i)
+		if at > uint64(len(data)) || length > uint64(len(data))-at {
+			return nil, fmt.Errorf("it is cut off: section %d ends behind the file", i)
+		}
+		sections[i] = data[at : at+length : at+length]
+		if checksum(sections[i]) != uint32(sum) {
+			return nil, fmt.Errorf("section %d is damaged: the checksum differs", i)
+		}
+	}
+	return sections, nil
+}

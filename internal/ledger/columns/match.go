@@ -1,0 +1,147 @@
+package columns
+
+import (
+	"slices"
+
+	"github.com/meterbook/meterbook/internal/metering"
+	"github.com/meterbook/meterbook/internal/report"
+)
+
+// matcher decides about rows of selected groups; its parts are nil where the
+// query does not ask.
+type matcher struct {
+	mask  Mask
+	slots []bool                // by slot: may its rows match
+	tags  *tagSetFilter         // of the rows' tag sets
+	where func(item, row int) bool // of anything else
+	read  *reading
+}
+
+// matches reports whether a row is selected. A row in the future is judged by
+// the segment that is in effect.
+func (m *matcher) matches(row int) bool {
+	if m.mask != nil && m.mask.Has(int(m.read.res[row])) {
+		return false
+	}
+	if m.slots != nil && !m.slots[m.read.slotOf[row]] {
+		return false
+	}
+	if m.tags == nil && m.where == nil {
+		return true
+	}
+	item, tags := int(m.read.item[row]), m.read.tags[row]
+	if !m.read.whole && m.read.future(row) {
+		piece, _, ok := m.read.recut(row)
+		if !ok {
+			return false
+		}
+		item, tags = piece, m.read.base.seg.tags[piece]
+	}
+	return (m.tags == nil || m.tags.matches(tags)) && (m.where == nil || m.where(item, row))
+}
+
+func newMatcher(q *report.Query, read *reading, mask Mask) *matcher {
+	m := &matcher{mask: mask, read: read}
+	if q.Tags != nil {
+		m.tags = &tagSetFilter{filter: q.Tags, sets: &read.base.tagSets, known: make([]uint8, read.base.tagSets.count())}
+	}
+	if q.Where != nil {
+		m.compile(q.Where)
+	}
+	return m
+}
+
+func (m *matcher) compile(f *report.FieldFilter) {
+	b := m.read.base
+	switch {
+	case f.Field == report.FilterType:
+		m.onSlots(func(metering.Meter) bool { return slices.Contains(f.Texts, f.Type.String()) })
+	case f.Field == report.FilterID:
+		m.where = func(_, row int) bool { return slices.Contains(f.IDs, b.ids[m.read.res[row]]) }
+	case f.Field == report.FilterSize:
+		m.where = func(item, _ int) bool { return slices.Contains(f.Sizes, f.Type.LastSize(b.seg.mult[item])) }
+	case f.Attribute == f.Type.Dimension():
+		m.onSlots(func(meter metering.Meter) bool { return slices.Contains(f.Texts, meter.Dimension) })
+	case f.Attribute == metering.Name:
+		m.where = func(item, _ int) bool { return containsText(f.Texts, b.names.at(b.column(f.Type).name[item])) }
+	default:
+		m.where = func(item, _ int) bool {
+			return containsText(f.Texts, extraText(f.Attribute, b.extras.at(b.column(f.Type).extra[item])))
+		}
+	}
+}
+
+// onSlots decides by the meter alone.
+func (m *matcher) onSlots(ok func(metering.Meter) bool) {
+	m.slots = make([]bool, len(m.read.slots))
+	for i, s := range m.read.slots {
+		m.slots[i] = ok(m.read.base.meters[s.meter])
+	}
+}
+
+// describedColumns are the columns that segments and day sums have in common.
+type describedColumns struct{ name, extra []uint32 }
+
+func (b *Base) column(t metering.ResourceType) describedColumns {
+	if t.Measure() == metering.Counted {
+		return describedColumns{b.cell.name, b.cell.extra}
+	}
+	return describedColumns{b.seg.name, b.seg.extra}
+}
+
+func containsText(wanted []string, have []byte) bool {
+	for _, w := range wanted {
+		if w == string(have) {
+			return true
+		}
+	}
+	return false
+}
+
+// extraText returns an attribute's text, nil where it is missing.
+func extraText(a metering.Attribute, extra []byte) []byte {
+	for len(extra) > 0 {
+		at := metering.Attribute(extra[0])
+		var value []byte
+		value, extra = cutExtra(at, extra[1:])
+		if at != a {
+			continue
+		}
+		if a.Form() == metering.FormUUID {
+			return metering.UUID(value).Append(make([]byte, 0, 36))
+		}
+		return value
+	}
+	return nil
+}
+
+// tagSetFilter evaluates a tag filter once for each distinct tag set.
+type tagSetFilter struct {
+	filter *report.TagFilter
+	sets   *texts
+	known  []uint8 // by tag set: 0 not known yet, 1 no, 2 yes
+	buf    metering.Tags
+}
+
+func (f *tagSetFilter) matches(set uint32) bool {
+	if f.known[set] == 0 {
+		f.buf = decodeTags(f.buf[:0], f.sets.at(set), borrowed)
+		f.known[set] = 1
+		if f.filter.Match(f.buf) {
+			f.known[set] = 2
+		}
+	}
+	return f.known[set] == 2
+}
+
+// Mask is a set of resources of a base, by index.
+type Mask []uint64
+
+// NewMask returns an empty mask over the base's resources.
+func (b *Base) NewMask() Mask { return make(Mask, (len(b.ids)+63)/64) }
+
+// Add puts a resource into the set.
+func (m Mask) Add(res int) { m[res/64] |= 1 << (res % 64) }
+
+// Has reports whether a resource is in the set.
+func (m Mask) Has(res int) bool { return m[res/64]>>(res%64)&1 == 1 }

@@ -1,0 +1,256 @@
+package layout
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/meterbook/meterbook/internal/metering"
+)
+
+// Stored is an observation as it lies in the store.
+type Stored struct {
+	metering.Observation
+	Seq        Seq
+	Source     SourceNumber     // of Observation.Name.Source
+	ReceivedAt metering.Instant // when it was received, by the server's clock
+}
+
+// The flags of a value.
+const (
+	flagDeleted     = 1 << 0
+	flagOwnMetric   = 1 << 1 // the metric is not the type's default
+	flagOwnUnit     = 1 << 2
+	flagTags        = 1 << 3
+	flagHasSequence = 1 << 4
+)
+
+// AppendValue appends the value of an observation but for the number of its
+// source, which the store puts before it. What the key says is not repeated.
+func AppendValue(dst []byte, o *metering.Observation, receivedAt metering.Instant) []byte {
+	dst = appendShortText(dst, o.Name.ID)
+	dst = binary.AppendVarint(dst, int64(receivedAt-o.Time))
+	if o.Kind == metering.RetractionMade {
+		return appendRetraction(dst, o)
+	}
+	flags := flagsOf(o)
+	dst = append(dst, flags)
+	if flags&flagHasSequence != 0 {
+		dst = binary.AppendUvarint(dst, uint64(o.Sequence))
+	}
+	if o.Kind == metering.QuantityObserved {
+		dst = appendInstant(dst, o.Time)
+		dst = binary.AppendUvarint(dst, uint64(o.To-o.From))
+		dst = binary.AppendUvarint(dst, o.Quantity.Hi)
+		dst = binary.AppendUvarint(dst, o.Quantity.Lo)
+	} else {
+		dst = binary.AppendUvarint(dst, o.Multiplier)
+	}
+	if flags&flagOwnMetric != 0 {
+		dst = appendText(dst, o.Meter.Metric)
+	}
+	if flags&flagOwnUnit != 0 {
+		dst = appendText(dst, o.Meter.Unit)
+	}
+	return appendAttributes(dst, &o.Attributes)
+}
+
+func flagsOf(o *metering.Observation) (flags byte) {
+	if o.Deleted {
+		flags |= flagDeleted
+	} else {
+		if !isDefaultMetric(&o.Meter) {
+			flags |= flagOwnMetric
+		}
+		if o.Meter.Unit != o.Meter.Type.Unit() {
+			flags |= flagOwnUnit
+		}
+	}
+	if len(o.Attributes.Tags) > 0 {
+		flags |= flagTags
+	}
+	if o.Sequence != 0 {
+		flags |= flagHasSequence
+	}
+	return flags
+}
+
+// isDefaultMetric compares with the type's template without building the name.
+func isDefaultMetric(m *metering.Meter) bool {
+	before, rest, found := strings.Cut(m.Type.MetricTemplate(), "{")
+	if !found {
+		return m.Metric == before && before != ""
+	}
+	_, after, _ := strings.Cut(rest, "}")
+	n := len(before) + len(m.Dimension)
+	return len(m.Metric) == n+len(after) && m.Metric[:len(before)] == before &&
+		m.Metric[len(before):n] == m.Dimension && m.Metric[n:] == after
+}
+
+func appendRetraction(dst []byte, o *metering.Observation) []byte {
+	dst = appendInstant(dst, o.Time)
+	dst = binary.AppendUvarint(dst, uint64(o.Sequence))
+	dst = appendText(dst, o.TargetSource)
+	dst = appendText(dst, o.TargetID)
+	return appendText(dst, o.Reason)
+}
+
+func appendText(dst []byte, s string) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(s)))
+	return append(dst, s...)
+}
+
+// appendShortText appends an id: a length, or 255 and a packed UUID.
+func appendShortText(dst []byte, s string) []byte {
+	at := len(dst)
+	dst = appendIDText(append(dst, 0), s)
+	packed := dst[at+1] == 1
+	if packed {
+		copy(dst[at+1:], dst[at+2:])
+		dst[at] = 255
+		return dst[:len(dst)-1]
+	}
+	if len(s) >= 255 {
+		copy(dst[at+2:], s)
+		dst[at], dst[at+1] = 254, byte(len(s)-254)
+		return dst
+	}
+	copy(dst[at+1:], s)
+	dst[at] = byte(len(s))
+	return dst[:len(dst)-1]
+}
+
+func appendAttributes(dst []byte, a *metering.Attributes) []byte {
+	var present uint64
+	for i, text := range a.Texts {
+		if text != "" {
+			present |= 1 << i
+		}
+	}
+	dst = binary.AppendUvarint(dst, present)
+	for i, text := range a.Texts {
+		switch {
+		case text == "":
+		case metering.Attribute(i).Form() == metering.FormUUID:
+			id, ok := metering.ParseUUID(text)
+			if !ok {
+				metering.Bug("%v is no UUID: %q", metering.Attribute(i), text)
+			}
+			dst = append(dst, id[:]...)
+		default:
+			dst = appendText(dst, text)
+		}
+	}
+	if len(a.Tags) == 0 {
+		return dst
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(a.Tags)))
+	for _, t := range a.Tags {
+		dst = appendText(appendText(dst, t.Key), t.Value)
+	}
+	return dst
+}
+
+// Decode reads a state, quantity or retraction. The source's text is not in it:
+// Name.Source is left empty for the caller to fill in.
+func Decode(key, value []byte) (*Stored, error) {
+	s := &Stored{}
+	k, v := reader{b: key}, reader{b: value}
+	var at metering.Instant
+	if len(key) > 0 && key[0] == Retractions {
+		k.byte()
+		s.Kind, s.Name.Project = metering.RetractionMade, metering.ProjectID(k.uint())
+		s.Seq = Seq(k.uint())
+	} else {
+		s.Resource, at, s.Seq = k.stateOrQuantityKey()
+		s.Name.Project = s.Resource.Project
+		s.Kind = metering.StateObserved
+		if !k.failed() && key[0] == Quantities {
+			s.Kind = metering.QuantityObserved
+		}
+	}
+	s.Source = SourceNumber(v.uvarint())
+	s.Name.ID = v.shortText()
+	received := metering.Instant(v.varint())
+	switch s.Kind {
+	case metering.RetractionMade:
+		s.Time, s.Sequence = v.instant(), metering.Sequence(v.uvarint())
+		s.TargetSource, s.TargetID, s.Reason = v.text(), v.text(), v.text()
+	default:
+		v.body(s, at)
+	}
+	s.ReceivedAt = s.Time + received
+	if k.failed() || v.failed() || len(k.b) > 0 || len(v.b) > 0 {
+		return nil, fmt.Errorf("observation at key %x: %w", key, errDamaged)
+	}
+	return s, nil
+}
+
+func (r *reader) shortText() string {
+	switch n := r.byte(); n {
+	case 255:
+		return r.uuid().String()
+	case 254:
+		return string(r.bytes(254 + uint64(r.byte())))
+	default:
+		return string(r.bytes(uint64(n)))
+	}
+}
+
+// body reads what states and quantities have in common.
+func (r *reader) body(s *Stored, at metering.Instant) {
+	flags := r.byte()
+	s.Deleted = flags&flagDeleted != 0
+	if flags&flagHasSequence != 0 {
+		s.Sequence = metering.Sequence(r.uvarint())
+	}
+	if s.Kind == metering.QuantityObserved {
+		s.From, s.Time = at, r.instant()
+		s.To = s.From + metering.Instant(r.uvarint())
+		s.Quantity = metering.Amount{Hi: r.uvarint(), Lo: r.uvarint()}
+	} else {
+		s.Time, s.Multiplier = at, r.uvarint()
+	}
+	metric, unit := "", ""
+	if flags&flagOwnMetric != 0 {
+		metric = r.text()
+	}
+	if flags&flagOwnUnit != 0 {
+		unit = r.text()
+	}
+	r.attributes(&s.Attributes, flags&flagTags != 0)
+	if s.Deleted || r.failed() {
+		s.Meter = metering.Meter{Type: s.Resource.Type}
+		return
+	}
+	s.Meter = s.Resource.Type.Meter(metric, unit, &s.Attributes)
+}
+
+func (r *reader) attributes(a *metering.Attributes, tags bool) {
+	present := r.uvarint()
+	if present >= 1<<metering.AttributeCount {
+		r.fail()
+		return
+	}
+	for i := range a.Texts {
+		switch {
+		case present>>i&1 == 0:
+		case metering.Attribute(i).Form() == metering.FormUUID:
+			a.Texts[i] = r.uuid().String()
+		default:
+			a.Texts[i] = r.text()
+		}
+	}
+	if !tags {
+		return
+	}
+	n := r.uvarint()
+	if n > metering.MaxTags {
+		r.fail()
+		return
+	}
+	a.Tags = make(metering.Tags, n)
+	for i := range a.Tags {
+		a.Tags[i] = metering.Tag{Key: r.text(), Value: r.text()}
+	}
+}
