@@ -57,7 +57,7 @@ func (f *TagFilter) Match(tags metering.Tags) bool {
 			return !f.All
 		}
 	}
-	return f.All && len(tags) > 0
+	return f.All
 }
 
 // metBy reports whether one single tag meets the condition.

@@ -90,9 +90,12 @@ func Compare(order []OrderTerm, a, b *Line) int {
 
 func (t OrderTerm) compare(a, b *Line) int {
 	if t.Field == ByLastName {
-		nameA, nameB := a.name(), b.name()
-		if nameA == "" || nameB == "" { // the line without a name is the greater one, whatever the direction
-			return cmp.Compare(len(nameB), len(nameA)) * min(1, len(nameA)+len(nameB))
+		missingA, missingB := a.name() == "", b.name() == ""
+		if missingA != missingB { // last in both directions
+			if missingA {
+				return 1
+			}
+			return -1
 		}
 	}
 	c := t.Field.compare(a, b)

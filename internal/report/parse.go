@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -182,17 +183,12 @@ func (q *request) order() []OrderTerm {
 
 // invalid makes the error that lists the invalid fields.
 func invalid(fields metering.FieldErrors, cut bool) *metering.Error {
-	first, more := "", ""
-	for path := range fields {
-		if first == "" || path < first {
-			first = path
-		}
-	}
+	first, more := slices.Sorted(maps.Keys(fields))[0], ""
 	switch {
 	case cut:
-		more = fmt.Sprintf(" (and more invalid fields; %d are listed)", len(fields))
+		more = fmt.Sprintf(" (the first %d invalid fields are listed, there are more)", len(fields))
 	case len(fields) > 1:
-		more = fmt.Sprintf(" (and %d more invalid)", len(fields)-1)
+		more = fmt.Sprintf(" (invalid fields besides: %d)", len(fields)-1)
 	}
 	err := metering.Errorf(metering.KindInvalid, "Request is not valid: %s: %s%s", first, fields[first][0], more)
 	err.Fields = fields
