@@ -28,7 +28,7 @@ const (
 // AppendValue appends the value of an observation but for the number of its
 // source, which the store puts before it. What the key says is not repeated.
 func AppendValue(dst []byte, o *metering.Observation, receivedAt metering.Instant) []byte {
-	dst = appendShortText(dst, o.Name.ID)
+	dst = appendID(dst, o.Name.ID)
 	dst = binary.AppendVarint(dst, int64(receivedAt-o.Time))
 	if o.Kind == metering.RetractionMade {
 		return appendRetraction(dst, o)
@@ -100,24 +100,18 @@ func appendText(dst []byte, s string) []byte {
 	return append(dst, s...)
 }
 
-// appendShortText appends an id: a length, or 255 and a packed UUID.
-func appendShortText(dst []byte, s string) []byte {
-	at := len(dst)
-	dst = appendIDText(append(dst, 0), s)
-	packed := dst[at+1] == 1
-	if packed {
-		copy(dst[at+1:], dst[at+2:])
-		dst[at] = 255
-		return dst[:len(dst)-1]
+// appendID appends an id as a value holds it: 255 and a packed UUID, or a
+// length (254 stands for 254 and more, and the next byte adds to it) and text.
+func appendID(dst []byte, s string) []byte {
+	if u, ok := metering.ParseUUID(s); ok && isLower(s) {
+		return append(append(dst, 255), u[:]...)
 	}
-	if len(s) >= 255 {
-		copy(dst[at+2:], s)
-		dst[at], dst[at+1] = 254, byte(len(s)-254)
-		return dst
+	if len(s) >= 254 {
+		dst = append(dst, 254, byte(len(s)-254))
+	} else {
+		dst = append(dst, byte(len(s)))
 	}
-	copy(dst[at+1:], s)
-	dst[at] = byte(len(s))
-	return dst[:len(dst)-1]
+	return append(dst, s...)
 }
 
 func appendAttributes(dst []byte, a *metering.Attributes) []byte {
@@ -170,7 +164,7 @@ func Decode(key, value []byte) (*Stored, error) {
 		}
 	}
 	s.Source = SourceNumber(v.uvarint())
-	s.Name.ID = v.shortText()
+	s.Name.ID = v.id()
 	received := metering.Instant(v.varint())
 	switch s.Kind {
 	case metering.RetractionMade:
@@ -186,7 +180,7 @@ func Decode(key, value []byte) (*Stored, error) {
 	return s, nil
 }
 
-func (r *reader) shortText() string {
+func (r *reader) id() string {
 	switch n := r.byte(); n {
 	case 255:
 		return r.uuid().String()
