@@ -1,0 +1,133 @@
+package httpapi
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/meterbook/meterbook/internal/access"
+	"github.com/meterbook/meterbook/internal/metering"
+)
+
+const (
+	reportPath  = "/cloud/v1/usage_report"
+	eventsPath  = "/v1/events"
+	healthPath  = "/healthz"
+	readyPath   = "/readyz"
+	metricsPath = "/metrics"
+	openAPIPath = "/openapi.json"
+)
+
+// operational paths answer whatever state the server is in, and need no key.
+func operational(path string) bool {
+	return path == healthPath || path == readyPath || path == metricsPath || path == openAPIPath
+}
+
+// operation is one method of one path.
+type operation struct {
+	role   access.Role // that the key must have; 0 where the path is operational
+	writes bool        // needs room on the disk
+	do     func(*exchange) error
+}
+
+// endpoint is one path.
+type endpoint map[string]operation // by method
+
+// table is all that the server answers.
+func (s *Server) table() map[string]endpoint {
+	return map[string]endpoint{
+		healthPath:  {http.MethodGet: {do: health}},
+		readyPath:   {http.MethodGet: {do: ready}},
+		metricsPath: {http.MethodGet: {do: s.showMetrics()}},
+		openAPIPath: {http.MethodGet: {do: showOpenAPI}},
+
+		reportPath:                {http.MethodPost: {role: access.Reader, do: usageReport}},
+		"/cloud/v1/projects":      {http.MethodGet: {role: access.Reader, do: listGcoreProjects}},
+		"/cloud/v1/regions":       {http.MethodGet: {role: access.Reader, do: listGcoreRegions}},
+		"/cloud/v1/projects/{id}": {http.MethodGet: {role: access.Reader, do: getGcoreProject}},
+		"/cloud/v1/regions/{id}":  {http.MethodGet: {role: access.Reader, do: getGcoreRegion}},
+
+		eventsPath:          {http.MethodPost: {role: access.Writer, writes: true, do: receiveEvents}},
+		"/v1/keys":          collection(access.Admin, listKeys, createKey),
+		"/v1/keys/{id}":     item(access.Admin, getKey, updateKey, revokeKey),
+		"/v1/clients":       collection(access.Admin, listClients, createClient),
+		"/v1/clients/{id}":  item(access.Admin, getClient, renameClient, deleteClient),
+		"/v1/projects":      collection(access.Reader, listProjects, createProject),
+		"/v1/projects/{id}": item(access.Reader, getProject, updateProject, deleteProject),
+		"/v1/regions":       collection(access.Reader, listRegions, createRegion),
+		"/v1/regions/{id}":  item(access.Reader, getRegion, updateRegion, deleteRegion),
+	}
+}
+
+func collection(readers access.Role, list, create func(*exchange) error) endpoint {
+	return endpoint{
+		http.MethodGet:  {role: readers, do: list},
+		http.MethodPost: {role: access.Admin, writes: true, do: create},
+	}
+}
+
+func item(readers access.Role, get, update, remove func(*exchange) error) endpoint {
+	return endpoint{
+		http.MethodGet:    {role: readers, do: get},
+		http.MethodPatch:  {role: access.Admin, writes: true, do: update},
+		http.MethodDelete: {role: access.Admin, writes: true, do: remove},
+	}
+}
+
+func (s *Server) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	for path, e := range s.table() {
+		if get, ok := e[http.MethodGet]; ok {
+			e[http.MethodHead] = get // net/http leaves out the body
+		}
+		mux.Handle(path, e.handler(path))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { w.(*exchange).fail(unknownPath()) })
+	return mux
+}
+
+// handler answers one path. The mux hands it the exchange as its
+// http.ResponseWriter.
+func (e endpoint) handler(path string) http.Handler {
+	allow := strings.Join(slices.Sorted(maps.Keys(e)), ", ")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := w.(*exchange)
+		x.route, x.quiet = path, operational(path)
+		op, ok := e[r.Method]
+		if !ok {
+			x.Header().Set("Allow", allow)
+			x.fail(metering.Errorf(metering.KindMethodNotAllowed, "Method not allowed on %s; use %s", path, allow))
+			return
+		}
+		if err := op.run(x); err != nil {
+			x.fail(err)
+		}
+	})
+}
+
+// run checks what goes before the operation itself, in the order of the table
+// of errors (spec 1-usage-report).
+func (op operation) run(x *exchange) error {
+	if op.role == 0 {
+		return op.do(x)
+	}
+	if op.writes {
+		// A full queue is no reason to refuse before the key is known.
+		if err := x.backend.Store.Writable(); err != nil && metering.KindOf(err) == metering.KindUnavailable {
+			return err
+		}
+	}
+	caller, err := x.backend.Access.Authenticate(x.r.Header.Get("Authorization"))
+	if err != nil {
+		return err
+	}
+	x.caller = caller
+	if err := x.s.limiters.admit(caller.Key(), x.s.options.Clock()); err != nil {
+		return err
+	}
+	if err := caller.Require(op.role); err != nil {
+		return err
+	}
+	return op.do(x)
+}
