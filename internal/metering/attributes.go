@@ -2,6 +2,7 @@ package metering
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 )
 
@@ -56,6 +57,14 @@ var attributeTable = [AttributeCount]struct {
 	SubnetID:         {"subnet_id", "subnet_id", FormUUID},
 	ScheduleID:       {"schedule_id", "schedule_id", FormUUID},
 	SourceVolumeUUID: {"source_volume_uuid", "source_volume_uuid", FormUUID},
+}
+
+// ParseIP parses an IP address without a zone. The result's String is the
+// canonical form in which attributes keep it; an IPv4 address within IPv6 is
+// the IPv4 address.
+func ParseIP(s string) (address netip.Addr, ok bool) {
+	address, err := netip.ParseAddr(s)
+	return address.Unmap(), err == nil && address.Zone() == ""
 }
 
 // InstanceTypes lists the values of InstanceType.

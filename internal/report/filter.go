@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -127,8 +126,8 @@ func canonicalText(form metering.AttributeForm) func(string) (string, bool) {
 		}
 	case metering.FormIP:
 		return func(text string) (string, bool) {
-			address, err := netip.ParseAddr(text)
-			return address.String(), err == nil
+			address, ok := metering.ParseIP(text)
+			return address.String(), ok
 		}
 	}
 	return func(text string) (string, bool) { return text, text != "" }

@@ -39,7 +39,8 @@ func (f *FieldFilter) Match(l *Line) bool {
 	case FilterSize:
 		found = contains(f.Sizes, f.Type.LastSize(l.SizeBytes))
 	case FilterAttribute:
-		found = contains(f.Texts, l.Attributes.Texts[f.Attribute])
+		text := l.Attributes.Texts[f.Attribute]
+		found = text != "" && contains(f.Texts, text)
 	}
 	return found
 }

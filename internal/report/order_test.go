@@ -183,10 +183,8 @@ func randomLine(t testing.TB, random *rand.Rand) *report.Line {
 
 func TestCompareIsAStrictTotalOrder(t *testing.T) {
 	t.Parallel()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	for range 50 {
+	for seed := range uint64(50) {
+		random := rand.New(rand.NewPCG(seed, 0))
 		terms := make([]report.OrderTerm, 1+random.IntN(4))
 		for i := range terms {
 			terms[i] = report.OrderTerm{Field: report.OrderField(random.IntN(int(report.ByLastName) + 1)), Descending: random.IntN(2) == 0}
@@ -195,31 +193,31 @@ func TestCompareIsAStrictTotalOrder(t *testing.T) {
 		for i := range lines {
 			lines[i] = randomLine(t, random)
 		}
-		expectTotalOrder(t, terms, lines)
+		expectTotalOrder(t, seed, terms, lines)
 	}
 }
 
-func expectTotalOrder(t *testing.T, terms []report.OrderTerm, lines []*report.Line) {
+func expectTotalOrder(t *testing.T, seed uint64, terms []report.OrderTerm, lines []*report.Line) {
 	t.Helper()
 	compare := func(a, b *report.Line) int { return report.Compare(terms, a, b) }
 	for _, a := range lines {
 		for _, b := range lines {
 			ab := compare(a, b)
 			if cmp.Compare(ab, 0) != -cmp.Compare(compare(b, a), 0) {
-				t.Fatalf("%v: not antisymmetric: %+v, %+v", terms, a, b)
+				t.Fatalf("seed %d, %v: not antisymmetric: %+v, %+v", seed, terms, a, b)
 			}
 			if same := a.CompareIdentity(b) == 0; same && a == b && ab != 0 || !same && ab == 0 {
-				t.Fatalf("%v: %d for %+v, %+v", terms, ab, a, b)
+				t.Fatalf("seed %d, %v: %d for %+v, %+v", seed, terms, ab, a, b)
 			}
 			for _, c := range lines {
 				if ab < 0 && compare(b, c) < 0 && compare(a, c) >= 0 {
-					t.Fatalf("%v: not transitive: %+v, %+v, %+v", terms, a, b, c)
+					t.Fatalf("seed %d, %v: not transitive: %+v, %+v, %+v", seed, terms, a, b, c)
 				}
 			}
 		}
 	}
 	slices.SortFunc(lines, compare)
 	if !slices.IsSortedFunc(lines, compare) {
-		t.Fatalf("%v: sorting leaves the lines out of order", terms)
+		t.Fatalf("seed %d, %v: sorting leaves the lines out of order", seed, terms)
 	}
 }

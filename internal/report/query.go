@@ -107,8 +107,9 @@ const (
 )
 
 // FieldFilter selects the lines of one type whose field equals any of the
-// values. Values that cannot match anything are already dropped, so it may be
-// that no value is left: then no line matches.
+// values, which are sorted and distinct ([NewFieldFilter] makes one). Values that
+// cannot match anything are already dropped, so it may be that no value is left:
+// then no line matches.
 type FieldFilter struct {
 	Type      metering.ResourceType
 	Field     FilterField
