@@ -113,3 +113,21 @@ type Rejection struct {
 func (r Rejection) Before(s Rejection) bool {
 	return cmp.Or(cmp.Compare(r.Code, s.Code), cmp.Compare(r.Field, s.Field)) < 0
 }
+
+// State returns the observation as the fold of states needs it.
+func (o *Observation) State() State {
+	s := State{At: o.Time, Sequence: o.Sequence, Source: o.Name.Source, ID: o.Name.ID}
+	if !o.Deleted {
+		s.Is = &Description{Meter: o.Meter, Multiplier: o.Multiplier, Attributes: o.Attributes}
+	}
+	return s
+}
+
+// Window returns the observation as the fold of quantities needs it.
+func (o *Observation) Window() Window {
+	attributes := o.Attributes
+	return Window{
+		From: o.From, To: o.To, At: o.Time, Quantity: o.Quantity,
+		Source: o.Name.Source, ID: o.Name.ID, Meter: o.Meter, Attributes: &attributes,
+	}
+}
