@@ -55,6 +55,8 @@ type Receipt struct {
 	// Complete is false when the server could not read the events to their
 	// end; what follows the last one it read is not stored.
 	Complete bool `json:"complete"`
+	// Message says why and where the server stopped reading; "" when Complete.
+	Message string `json:"message"`
 }
 
 // Rejection says why one event was not stored (spec 2-metering, "What makes an
