@@ -66,6 +66,11 @@ var foreignFree = map[string][]string{
 // testOnlyPackages serve tests; the program must not carry them.
 var testOnlyPackages = []string{"internal/storetest", "internal/lint"}
 
+// servesTests reports whether the program does not carry the file.
+func (f *File) servesTests() bool {
+	return f.IsTest() || withinAny(f.Dir, testOnlyPackages) || isHarness(f.Dir)
+}
+
 // harnessDirs hold programs and tests around the product; they may import all.
 var harnessDirs = []string{"e2e", "bench"}
 

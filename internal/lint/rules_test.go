@@ -110,7 +110,7 @@ var breaches = []struct {
 		[]string{"a_test.go", "package a\nfunc TestX(t *testing.T) { f() }\n"}, "TestX does not call t.Parallel",
 		[]string{"a_test.go", "package a\nfunc TestX(t *testing.T) { t.Parallel() }\nfunc TestY(t *testing.T) { t.Setenv(a, b) }\nfunc TestMain(m *testing.M) {}\n"}},
 	{"float type", CheckFloats,
-		[]string{"internal/report/a.go", "package report\ntype x float64\n"}, "float64: amounts are exact", []string{"internal/fleet/a.go", "package fleet\ntype x float64\n"}},
+		[]string{"internal/report/a.go", "package report\ntype x float64\n"}, "float64: amounts are exact", []string{"internal/fleet/a.go", "package fleet\ntype x float64\n", "internal/report/bench_test.go", "package report\ntype x float64\n"}},
 	{"float literal", CheckFloats,
 		[]string{"internal/metering/a.go", "package metering\nvar x = 0.5\n"}, "0.5: amounts are exact", []string{"internal/metering/a.go", "package metering\nconst x = 1e9\n"}},
 	{"loose mutex", CheckMutexes,

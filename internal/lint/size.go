@@ -130,7 +130,7 @@ func CheckFunctions(t *Tree, r Ratchet) []Finding {
 		switch {
 		case n > MaxFunction:
 			found = append(found, f.finding(decl.Pos(), "%s has %d lines of code, more than %d: split it", decl.Name.Name, n, MaxFunction))
-		case f.IsTest(), n <= LongFunction && !isListed, n == listed:
+		case f.servesTests(), n <= LongFunction && !isListed, n == listed:
 		case !isListed:
 			found = append(found, f.finding(decl.Pos(), "%s has %d lines of code, more than %d: split it", decl.Name.Name, n, LongFunction))
 		case n > listed:
@@ -153,7 +153,7 @@ func CheckFiles(t *Tree) []Finding {
 	var found []Finding
 	for _, f := range t.Go {
 		limit := MaxFileCode
-		if f.IsTest() {
+		if f.servesTests() {
 			limit = MaxTestFileCode
 		}
 		if n := len(f.code); n > limit && !ast.IsGenerated(f.AST) {
