@@ -36,23 +36,33 @@ type Merger interface {
 
 // bench is an opened store with its clock, on which a test works.
 type bench struct {
-	t      *testing.T
+	t      testing.TB
 	opened Opened
 	store  report.Store
 	clock  *Clock
+	closed bool
 }
 
+// newBench opens a store that is closed at the end of the test.
 func newBench(t *testing.T, open Open, now metering.Instant) *bench {
 	t.Helper()
 	clock := NewClock(now)
 	opened := open(t, clock.Now)
 	b := &bench{t: t, opened: opened, store: opened.Store, clock: clock}
-	t.Cleanup(func() {
-		if err := b.store.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
+	t.Cleanup(b.close)
 	return b
+}
+
+// close closes the store, once.
+func (b *bench) close() {
+	b.t.Helper()
+	if b.closed {
+		return
+	}
+	b.closed = true
+	if err := b.store.Close(); err != nil {
+		b.t.Errorf("close: %v", err)
+	}
 }
 
 // restart reports whether the store could be restarted.

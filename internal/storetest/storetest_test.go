@@ -4,11 +4,20 @@ import (
 	"testing"
 
 	"github.com/meterbook/meterbook/internal/metering"
+	"github.com/meterbook/meterbook/internal/report"
 )
 
 // openModel opens the model, which keeps nothing over a restart.
 func openModel(_ *testing.T, clock func() metering.Instant) Opened {
-	return Opened{Store: NewModel(clock)}
+	return Opened{
+		Store:  NewModel(clock),
+		Strict: func(testing.TB) report.Store { return NewModel(clock, StrictProjects()) },
+	}
+}
+
+func TestModelBehavesAsEveryStore(t *testing.T) {
+	t.Parallel()
+	Run(t, openModel)
 }
 
 func TestModelAgreesWithItself(t *testing.T) {
