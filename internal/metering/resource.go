@@ -21,20 +21,13 @@ func ParseUUID(s string) (u UUID, ok bool) {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return u, false
 	}
-	n := 0
-	for i := 0; i < 36; {
-		if s[i] == '-' {
-			i++
-			continue
-		}
+	for n, i := range [16]int{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34} {
 		hi, ok1 := hexDigit(s[i])
 		lo, ok2 := hexDigit(s[i+1])
 		if !ok1 || !ok2 {
 			return u, false
 		}
 		u[n] = hi<<4 | lo
-		n++
-		i += 2
 	}
 	return u, true
 }

@@ -111,3 +111,6 @@ func floorDiv(a, b int64) int64 {
 	}
 	return q
 }
+
+// Duration converts a difference of two instants.
+func (i Instant) Duration() time.Duration { return time.Duration(i) }
