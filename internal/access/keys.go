@@ -89,7 +89,7 @@ func (r *Registry) clientOfNewKey(by *Caller, wanted *report.ClientID) (report.C
 		return "", metering.Errorf(metering.KindForbidden, "Key %s makes keys for its own client %s only", by.key.ID, by.key.Client)
 	}
 	if _, exists := r.current.Load().clients[*wanted]; !exists {
-		return "", &metering.Error{Kind: metering.KindInvalid, Message: "The request is not valid",
+		return "", &metering.Error{Kind: metering.KindInvalid, Message: "Request is not valid; invalid_fields says where",
 			Fields: metering.FieldErrors{"client": {"There is no such client; create it first"}}}
 	}
 	return *wanted, nil
@@ -229,5 +229,5 @@ func invalid(fields metering.FieldErrors) error {
 	if len(fields) == 0 {
 		return nil
 	}
-	return &metering.Error{Kind: metering.KindInvalid, Message: "The request is not valid", Fields: fields}
+	return &metering.Error{Kind: metering.KindInvalid, Message: "Request is not valid; invalid_fields says where", Fields: fields}
 }
