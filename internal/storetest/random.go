@@ -20,8 +20,7 @@ const seedVariable = "METERBOOK_SEED"
 
 // RunRandom drives random histories into stores and into the model, and demands
 // that they agree on every outcome and every report: lines, order, totals,
-// count. Seeds are 0 to histories-1 (a twentieth of them with -short), or what
-// METERBOOK_SEED says.
+// count. Seeds are 0 to histories-1, or what METERBOOK_SEED says.
 func RunRandom(t *testing.T, open Open, histories int) {
 	t.Helper()
 	if text := os.Getenv(seedVariable); text != "" {
@@ -31,9 +30,6 @@ func RunRandom(t *testing.T, open Open, histories int) {
 		}
 		playTogether(t, open, first, last)
 		return
-	}
-	if testing.Short() {
-		histories = max(1, histories/20)
 	}
 	for first := 0; first < histories; first += historiesPerStore {
 		last := min(first+historiesPerStore, histories) - 1

@@ -18,10 +18,11 @@ type behaviour struct {
 func Run(t *testing.T, open Open) {
 	t.Helper()
 	for _, b := range slices.Concat(
-		identities(), contents(), retractions(),
-		states(), samples(), lineStories(), quantities(),
-		selections(), orders(), pages(), snapshots(),
-		directories(), ownerships(), lifecycles(),
+		identities(), contents(), retractions(), retractionNames(),
+		states(), tiedStates(), hiddenStates(), samples(), edges(), lineStories(),
+		quantities(), corrections(), windows(),
+		selections(), orders(), exactOrders(), pages(), snapshots(),
+		directories(), deletions(), ownerships(), lifecycles(),
 	) {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()

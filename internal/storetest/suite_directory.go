@@ -97,6 +97,12 @@ func directories() []behaviour {
 			s.wantProjects("", p)
 			s.wantRegions(r)
 		}},
+	}
+}
+
+// deletions is what can be taken out of the directory again.
+func deletions() []behaviour {
+	return []behaviour{
 		{"DeletedIsForgotten", func(s *scene) {
 			s.must(s.store.PutProject(s.t.Context(), report.Project{ID: 5, Client: "client-b"}))
 			s.must(s.store.PutRegion(s.t.Context(), report.Region{ID: 6}))

@@ -161,6 +161,12 @@ func retractions() []behaviour {
 			s.accept(s.retraction(correction))
 			s.expect(firstOfJuly(), "functions/1 faas_function_resources_sec=9 2024-07-01T10:00:00Z..2024-07-01T11:00:00Z")
 		}},
+	}
+}
+
+// retractionNames is retractions as observations with names of their own.
+func retractionNames() []behaviour {
+	return []behaviour{
 		{"RetractionMayComeFirst", func(s *scene) {
 			q := s.quantity(functions(1), "2024-07-01T10:00:00Z", "2024-07-01T11:00:00Z", "1")
 			late := s.quantity(functions(1), "2024-07-01T12:00:00Z", "2024-07-01T13:00:00Z", "2")

@@ -24,6 +24,12 @@ func quantities() []behaviour {
 			s.expect(period("2024-06-30", "2024-07-02"), "functions/1 faas_function_resources_sec=10 2024-06-30T23:59:59.999999999Z..2024-07-02T00:00:00Z")
 			s.expect(period("2024-07-01", "2024-07-03"), "functions/1 faas_function_resources_sec=8 2024-07-01T23:30:00Z..2024-07-03T00:00:00Z")
 		}},
+	}
+}
+
+// corrections is several observations of one window.
+func corrections() []behaviour {
+	return []behaviour{
 		{"LaterObservationOfOneWindowCorrects", func(s *scene) {
 			window := func(amount, told string, edits ...edit) *metering.Observation {
 				return s.quantity(functions(1), "2024-07-01T10:00:00Z", "2024-07-01T11:00:00Z", amount, append(edits, toldAt(told))...)
@@ -61,6 +67,12 @@ func quantities() []behaviour {
 			s.accept(s.quantity(functions(1), "2024-07-01T09:59:59.999999999Z", "2024-07-01T11:00:00Z", "8"))
 			s.expect(firstOfJuly(), "functions/1 faas_function_resources_sec=15 2024-07-01T09:59:59.999999999Z..2024-07-01T12:00:00Z")
 		}},
+	}
+}
+
+// windows is what the windows make of a line.
+func windows() []behaviour {
+	return []behaviour{
 		{"AttributesAreThoseOfTheGreatestWindow", func(s *scene) {
 			s.accept(s.quantity(functions(1), "2024-07-01T10:00:00Z", "2024-07-01T11:00:00Z", "1", named("latest told"), toldAt("2024-07-04T00:00:00Z")),
 				s.quantity(functions(1), "2024-07-01T11:00:00Z", "2024-07-01T12:00:00Z", "1", named("short")),

@@ -32,6 +32,12 @@ func states() []behaviour {
 				"instance/1 g1_min=10 2024-07-01T10:20:30Z..2024-07-01T10:29:30Z name=b",
 				"instance/1 g2_min=10 2024-07-01T10:10:30Z..2024-07-01T10:19:30Z name=a")
 		}},
+	}
+}
+
+// tiedStates is which of several states at one instant holds.
+func tiedStates() []behaviour {
+	return []behaviour{
 		{"DeletionWinsAtOneInstant", func(s *scene) {
 			s.accept(s.gone(instance(1), "2024-07-01T10:00:00Z"), s.state(instance(1), "2024-07-01T10:00:00Z"))
 			s.accept(s.state(instance(2), "2024-07-01T10:00:00Z"))
@@ -59,6 +65,12 @@ func states() []behaviour {
 				"instance/2 g1_min=60 2024-07-01T23:00:30Z..2024-07-01T23:59:30Z name=nine",
 				"instance/3 g1_min=60 2024-07-01T23:00:30Z..2024-07-01T23:59:30Z name=umlaut")
 		}},
+	}
+}
+
+// hiddenStates is states that change nothing now, but count when others arrive.
+func hiddenStates() []behaviour {
+	return []behaviour{
 		{"HeartbeatsChangeNothing", func(s *scene) {
 			s.accept(s.state(instance(1), "2024-07-01T10:00:00Z", named("a")), s.gone(instance(1), "2024-07-01T12:00:00Z"))
 			s.accept(s.state(instance(1), "2024-07-01T11:00:00Z", named("a")), s.state(instance(1), "2024-07-01T11:30:00Z", named("a")))
@@ -128,6 +140,12 @@ func samples() []behaviour {
 			s.expect(period("2024-02-01", "2024-03-01"), "instance/1 g1_min=41760 2024-02-01T00:00:30Z..2024-02-29T23:59:30Z")
 			s.expect(period("2024-02-29", "2024-03-01"), "instance/1 g1_min=1440 2024-02-29T00:00:30Z..2024-02-29T23:59:30Z")
 		}},
+	}
+}
+
+// edges is what now and the period cut off.
+func edges() []behaviour {
+	return []behaviour{
 		{"NothingAfterNowIsCounted", func(s *scene) {
 			s.clock.Set(At("2024-07-01T10:05:30Z"))
 			s.accept(s.state(instance(1), "2024-07-01T10:00:00Z"))
