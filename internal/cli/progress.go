@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// progress shows how far a long task is: a bar with rate and time left on a
+// terminal, otherwise a line for each tenth of the way.
+type progress struct {
+	bar         *progressbar.ProgressBar // nil when not on a terminal
+	out         io.Writer
+	description string
+	total       int64 // 0 when unknown
+
+	mu struct {
+		sync.Mutex
+		done   int64
+		tenths int64 // told so far
+	}
+}
+
+// newProgress starts at 0. A total of 0 is unknown.
+func newProgress(env *Env, description string, total int64, inBytes bool) *progress {
+	p := &progress{out: env.Stderr, description: description, total: total}
+	if !env.terminal {
+		return p
+	}
+	length := total
+	if length == 0 {
+		length = -1
+	}
+	p.bar = progressbar.NewOptions64(length,
+		progressbar.OptionSetWriter(env.Stderr),
+		progressbar.OptionSetDescription(description),
+		progressbar.OptionShowBytes(inBytes),
+		progressbar.OptionShowCount(),
+		progressbar.OptionShowIts(),
+		progressbar.OptionSetPredictTime(true),
+		progressbar.OptionFullWidth(),
+		progressbar.OptionThrottle(100*time.Millisecond),
+	)
+	return p
+}
+
+// add counts what is done.
+func (p *progress) add(n int64) error {
+	if p.bar != nil {
+		return p.bar.Add64(n)
+	}
+	if p.total == 0 {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.done += n
+	tenths := p.mu.done * 10 / p.total
+	if tenths <= p.mu.tenths {
+		return nil
+	}
+	p.mu.tenths = tenths
+	_, err := fmt.Fprintf(p.out, "%s: %d %%\n", p.description, min(tenths, 10)*10)
+	return err
+}
+
+// end leaves the bar as it is and goes on to the next line.
+func (p *progress) end() error {
+	if p.bar == nil {
+		return nil
+	}
+	if err := p.bar.Exit(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(p.out)
+	return err
+}

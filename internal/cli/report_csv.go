@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/meterbook/meterbook/client"
+)
+
+// csvColumn is one column of a report as CSV.
+type csvColumn struct {
+	name string
+	cell func(l *client.Line) string
+}
+
+// csvColumns are the members that any type's lines have, "region" besides
+// "region_id" as on the wire. Texts that came from a source are guarded.
+func csvColumns() []csvColumn {
+	text := func(name string, member func(*client.Line) *string) csvColumn {
+		return csvColumn{name, func(l *client.Line) string {
+			if s := member(l); s != nil {
+				return withoutFormula(*s)
+			}
+			return ""
+		}}
+	}
+	region := func(l *client.Line) string { return strconv.FormatInt(l.RegionID, 10) }
+	return []csvColumn{
+		{"project_id", func(l *client.Line) string { return strconv.FormatInt(l.ProjectID, 10) }},
+		{"region_id", region},
+		{"region", region},
+		{"type", func(l *client.Line) string { return l.Type }},
+		text("uuid", func(l *client.Line) *string { return l.UUID }),
+		text("port_id", func(l *client.Line) *string { return l.PortID }),
+		text("last_name", func(l *client.Line) *string { return l.LastName }),
+		{"billing_metric_name", func(l *client.Line) string { return withoutFormula(l.BillingMetricName) }},
+		{"billing_value", func(l *client.Line) string { return string(l.BillingValue) }},
+		{"billing_value_unit", func(l *client.Line) string { return withoutFormula(l.BillingValueUnit) }},
+		{"first_seen", func(l *client.Line) string { return l.FirstSeen.Format(time.RFC3339) }},
+		{"last_seen", func(l *client.Line) string { return l.LastSeen.Format(time.RFC3339) }},
+		text("flavor", func(l *client.Line) *string { return l.Flavor }),
+		{"last_size", func(l *client.Line) string {
+			if l.LastSize == nil {
+				return ""
+			}
+			return string(*l.LastSize)
+		}},
+		text("size_unit", func(l *client.Line) *string { return l.SizeUnit }),
+		text("volume_type", func(l *client.Line) *string { return l.VolumeType }),
+		text("file_share_type", func(l *client.Line) *string { return l.FileShareType }),
+		text("instance_type", func(l *client.Line) *string { return l.InstanceType }),
+		text("instance_name", func(l *client.Line) *string { return l.InstanceName }),
+		text("vm_id", func(l *client.Line) *string { return l.VMID }),
+		text("attached_to_vm", func(l *client.Line) *string { return l.AttachedToVM }),
+		text("ip_address", func(l *client.Line) *string { return l.IPAddress }),
+		text("network_id", func(l *client.Line) *string { return l.NetworkID }),
+		text("subnet_id", func(l *client.Line) *string { return l.SubnetID }),
+		text("schedule_id", func(l *client.Line) *string { return l.ScheduleID }),
+		text("source_volume_uuid", func(l *client.Line) *string { return l.SourceVolumeUUID }),
+		{"tags", func(l *client.Line) string { return tagsText(l.Tags) }},
+	}
+}
+
+// withoutFormula puts a ' before a text that a spreadsheet would compute: names
+// come from whoever made the resource.
+func withoutFormula(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
+// tagsText prints tags as one JSON object, sorted by key; "" without any.
+func tagsText(tags client.Tags) string {
+	if len(tags) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(tags); err != nil {
+		panic(fmt.Sprintf("bug: tags %v cannot be encoded: %v", tags, err))
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// writeCSV prints the lines as they arrive.
+func writeCSV(out io.Writer, stream *client.ReportStream) error {
+	columns := csvColumns()
+	row := make([]string, len(columns))
+	for i, column := range columns {
+		row[i] = column.name
+	}
+	w := csv.NewWriter(out)
+	if err := w.Write(row); err != nil {
+		return err
+	}
+	for line, err := range stream.Lines() {
+		if err != nil {
+			w.Flush()
+			return err
+		}
+		for i, column := range columns {
+			row[i] = column.cell(line)
+		}
+		if err := w.Write(row); err != nil {
+			return err
+		}
+	}
+	w.Flush()
+	return w.Error()
+}

@@ -1,0 +1,32 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/meterbook/meterbook/internal/access"
+	"github.com/meterbook/meterbook/internal/metering"
+	"github.com/meterbook/meterbook/internal/report"
+)
+
+// storeOptions are what a store needs to know.
+type storeOptions struct {
+	dir            string
+	strictProjects bool
+	clock          func() metering.Instant
+	logger         *slog.Logger
+	onSync         func(time.Duration) // told how long each fsync took
+}
+
+// store is a store together with what it keeps for others.
+type store struct {
+	report.Store
+	records access.Records
+	metrics prometheus.Collector // nil: it has none
+}
+
+// openStore opens a store, creating an empty one where there is none.
+type openStore func(ctx context.Context, o storeOptions) (*store, error)
