@@ -118,6 +118,18 @@ func TestValuesArePrintedAsTheContractSays(t *testing.T) {
 	}
 }
 
+func TestEveryCharacterIsEscapedThatMustBe(t *testing.T) {
+	t.Parallel()
+	for r := rune(0); r <= 0x200; r++ {
+		want := "<" + string(r) + ">"
+		l := line(t, "volume", map[metering.Attribute]string{metering.Name: want})
+		var got string
+		if err := json.Unmarshal(members(t, report.AppendLine(nil, l))["last_name"], &got); err != nil || got != want {
+			t.Errorf("%U: reads back as %q, %v", r, got, err)
+		}
+	}
+}
+
 func TestBillingValuesHaveTheScaleOfTheirMeasure(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -261,4 +261,9 @@ func TestFilterValuesAreSortedAndDistinct(t *testing.T) {
 	if !ok || !slices.Equal(f.Sizes, []uint64{4, 30}) {
 		t.Errorf("sizes %d", f.Sizes)
 	}
+	first, second := strings.Replace(anID, "3", "0", 1), anID
+	f, ok = report.NewFieldFilter(resourceType(t, "volume"), "uuid", []string{second, "x", first, strings.ToUpper(second)})
+	if !ok || !slices.Equal(f.IDs, []metering.UUID{uuid(t, first), uuid(t, second)}) {
+		t.Errorf("ids %v", f.IDs)
+	}
 }

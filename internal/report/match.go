@@ -25,7 +25,8 @@ func (q *Query) Page(count int) (from, to int) {
 }
 
 // Match reports whether the line is of the filter's type and its field equals
-// one of the values. A line without a value matches none.
+// one of the values. A line without a value matches none: no filter has the empty
+// text among its values.
 func (f *FieldFilter) Match(l *Line) bool {
 	if l.Resource.Type != f.Type {
 		return false
@@ -39,8 +40,7 @@ func (f *FieldFilter) Match(l *Line) bool {
 	case FilterSize:
 		found = contains(f.Sizes, f.Type.LastSize(l.SizeBytes))
 	case FilterAttribute:
-		text := l.Attributes.Texts[f.Attribute]
-		found = text != "" && contains(f.Texts, text)
+		found = contains(f.Texts, l.Attributes.Texts[f.Attribute])
 	}
 	return found
 }

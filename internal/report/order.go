@@ -134,14 +134,9 @@ func (l *Line) name() string {
 	return l.Attributes.Texts[metering.Name]
 }
 
-// wholeSeconds is the instant as lines print it, in seconds since 1970.
-func wholeSeconds(i metering.Instant) int64 {
-	seconds := int64(i / metering.Second)
-	if i%metering.Second < 0 {
-		seconds--
-	}
-	return seconds
-}
+// wholeSeconds is the instant as lines print it, in seconds since 1970; nothing
+// is counted before the year 2000.
+func wholeSeconds(i metering.Instant) int64 { return int64(i / metering.Second) }
 
 func compareValues(a, b *Line) int {
 	scaleA, scaleB := a.Resource.Type.Measure().Scale(), b.Resource.Type.Measure().Scale()

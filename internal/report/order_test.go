@@ -61,8 +61,12 @@ func TestTimesOrderAsPrinted(t *testing.T) {
 	for _, terms := range []string{`"first_seen.asc"`, `"first_seen.desc"`} {
 		comesBefore(t, "same second, "+terms, order(t, terms), late, early) // by project
 	}
+	early.Last++
 	comesBefore(t, "last_seen", order(t, `"last_seen.asc"`), early, late)
 	comesBefore(t, "last_seen", order(t, `"last_seen.desc"`), late, early)
+	late.Last = early.Last - 1
+	comesBefore(t, "last_seen of one second", order(t, `"last_seen.asc"`), late, early)
+	comesBefore(t, "last_seen of one second", order(t, `"last_seen.desc"`), late, early)
 	late.First = at + metering.Second
 	comesBefore(t, "first_seen", order(t, `"first_seen.asc"`), early, late)
 	comesBefore(t, "first_seen", order(t, `"first_seen.desc"`), late, early)
