@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -141,6 +142,16 @@ func (g *asker) where() *report.FieldFilter {
 		}
 		f.Texts = []string{g.textOf(t, f.Attribute), "nowhere"}
 	}
+	return sortValues(f)
+}
+
+// sortValues brings the values of a filter into the order that its contract
+// demands: ascending, each once.
+func sortValues(f *report.FieldFilter) *report.FieldFilter {
+	slices.SortFunc(f.IDs, func(a, b metering.UUID) int { return bytes.Compare(a[:], b[:]) })
+	slices.Sort(f.Sizes)
+	slices.Sort(f.Texts)
+	f.IDs, f.Sizes, f.Texts = slices.Compact(f.IDs), slices.Compact(f.Sizes), slices.Compact(f.Texts)
 	return f
 }
 

@@ -101,7 +101,7 @@ func checkNarrowing(s *scene) {
 
 func checkFieldFilters(s *scene) {
 	where := func(f report.FieldFilter) func(*report.Query) {
-		return func(q *report.Query) { q.Where = &f }
+		return func(q *report.Query) { q.Where = sortValues(&f) }
 	}
 	text := func(t metering.ResourceType, a metering.Attribute, texts ...string) func(*report.Query) {
 		return where(report.FieldFilter{Type: t, Field: report.FilterAttribute, Attribute: a, Texts: texts})
