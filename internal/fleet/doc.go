@@ -28,7 +28,14 @@
 //	containers 0.02       functions 0.02    functions_calls 0.02
 //	functions_traffic 0.02                  inference 0.02
 //
-// but at least one of each; egress_traffic comes on top, TrafficPorts of it.
+// but at least one of each; egress_traffic comes on top, TrafficPorts of it:
+// a quantity an hour. Inference tells one in six hours, what else is counted one
+// a day.
+//
+// A fleet of 100,000 resources and 100 ports over 12 months is 1.64 million
+// observations about 360,000 resources: 704,000 states, of which 260,000 are
+// deletions, and 937,000 quantities; as JSON 449 bytes each. It takes 17 MB to
+// make, one of 1,000,000 resources 85 MB.
 //
 // The package has no failures: a configuration that makes no sense is levelled
 // to one that does.

@@ -125,7 +125,7 @@ func checkObservation(t *testing.T, o *metering.Observation) {
 			t.Fatalf("bad quantity %+v", o)
 		}
 	case o.Deleted:
-		if o.Multiplier != 0 || !o.Attributes.Equal(&metering.Attributes{}) || measure == metering.Counted {
+		if o.Multiplier != 0 || !o.Attributes.Equal(&metering.Attributes{}) || o.Meter != (metering.Meter{Type: o.Resource.Type}) || measure == metering.Counted {
 			t.Fatalf("bad deletion %+v", o)
 		}
 		return

@@ -14,7 +14,7 @@ const (
 	hour                    = 60 * minute
 	day                     = 24 * hour
 	month                   = 730 * hour // the mean month, to which rates refer
-	ageMax                  = 730 * day  // of a resource that is there at the start
+	ageEnd                  = 730 * day  // age (exclusive) of a resource that is there at the start
 )
 
 // generator is one run through a fleet's history. Its memory is the slots, one
@@ -62,7 +62,7 @@ func (f *Fleet) newGenerator() *generator {
 	g := &generator{
 		Fleet:    f,
 		random:   rand.New(rand.NewPCG(f.config.Seed, 2)),
-		origin:   f.start - ageMax,
+		origin:   f.start - ageEnd,
 		now:      -1,
 		instance: typeNamed("instance"), volume: typeNamed("volume"), traffic: typeNamed("egress_traffic"),
 	}
@@ -108,7 +108,7 @@ func (g *generator) addSlot(t metering.ResourceType, project int) *slot {
 		s.at = g.start // it gets its resource when the first window is told
 		g.planCount(s)
 	} else {
-		age := min(g.exponential(month*100/metering.Instant(max(g.config.ReplacedPercent, 5))), ageMax)
+		age := g.exponential(month*100/metering.Instant(max(g.config.ReplacedPercent, 5))) % ageEnd
 		s.at, s.step = g.start-age, create
 	}
 	g.schedule(i)

@@ -62,7 +62,7 @@ func (g *generator) state(s *slot) *metering.Observation {
 		o.Sequence = metering.Sequence(s.states)
 	}
 	if s.step == remove || s.step == retire {
-		o.Deleted = true
+		o.Deleted, o.Meter.Type = true, s.typ
 		return o
 	}
 	g.describe(s, &o.Attributes)

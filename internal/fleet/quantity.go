@@ -16,8 +16,10 @@ const (
 // windowOf is how long the windows are in which a type is counted.
 func windowOf(t metering.ResourceType) metering.Instant {
 	switch sourceOf(t) {
-	case sflow, inference:
+	case sflow:
 		return hour
+	case inference:
+		return 6 * hour
 	}
 	return day
 }
@@ -110,7 +112,7 @@ func (g *generator) consumption(s *slot, from metering.Instant) uint64 {
 		scale := uint64(1) << (20 + s.serial%12) // ports differ a lot
 		return (scale + g.random.Uint64N(scale)) * load / 15
 	case inference:
-		return 1_000_000 // one hour
+		return 6_000_000 // six hours, of one machine
 	}
 	return g.random.Uint64N(1 << (20 + s.serial%20))
 }

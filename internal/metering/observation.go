@@ -30,7 +30,7 @@ type Observation struct {
 
 	// States and quantities:
 	Resource   ResourceKey
-	Meter      Meter
+	Meter      Meter      // of a deletion only the type: what it carries is ignored
 	Attributes Attributes // empty for a deletion: what it carries is ignored
 
 	// States:
@@ -50,7 +50,7 @@ type Observation struct {
 type Sequence int64
 
 // SameContent reports whether two observations of one name say the same (spec
-// 2-metering, "Identity"). The meter of a deletion does not count.
+// 2-metering, "Identity").
 func (o *Observation) SameContent(p *Observation) bool {
 	return o.Kind == p.Kind && o.Time == p.Time && o.Sequence == p.Sequence &&
 		o.Resource == p.Resource && o.Meter == p.Meter &&
