@@ -139,6 +139,9 @@ func (s *script) drawDay() string {
 		bar := strings.Repeat(" ", column(w.From)) + "[" + strings.Repeat("=", max(column(w.To)-column(w.From)-1, 0)) + ")"
 		fmt.Fprintf(&out, "%-51s %s %s: %s\n", bar, w.ID, w.Quantity.Format(QuantityScale), verdict)
 	}
+	if len(s.sums) == 0 {
+		out.WriteString("nothing counts\n")
+	}
 	for _, sum := range s.sums {
 		s.drawSum(&out, sum, counted)
 	}

@@ -45,7 +45,7 @@ const historyDay Day = 19781 // 2024-02-28, the eve of a leap day
 // someStates makes a history around a midnight: many states share a minute, a
 // sample, an instant, or a sequence.
 func someStates(random *rand.Rand) []State {
-	states := make([]State, 1+random.IntN(9))
+	states := make([]State, random.IntN(10))
 	midnight := (historyDay + 1).Start()
 	spread := pick(random, 3, 8, 30)
 	for i := range states {

@@ -49,6 +49,20 @@ func FuzzParseUUID(f *testing.F) {
 	})
 }
 
+func TestAddressesAreCanonical(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"10.0.0.1": "10.0.0.1", "2001:DB8:0::1": "2001:db8::1", "2001:0db8:0000:0000:0000:0000:0000:0001": "2001:db8::1",
+		"::ffff:10.0.0.1": "10.0.0.1", "::": "::",
+		"": "", "10.0.0": "", "10.0.0.256": "", "10.0.0.01": "", "10.0.0.1/24": "", "fe80::1%eth0": "", "[::1]": "", " 10.0.0.1": "", "localhost": "", ":::": "",
+	} {
+		address, ok := ParseIP(text)
+		if ok != (want != "") || ok && address.String() != want {
+			t.Errorf("%q: %s, %v; want %q", text, address, ok, want)
+		}
+	}
+}
+
 func TestCanonicalOrder(t *testing.T) {
 	t.Parallel()
 	keys := []ResourceKey{

@@ -43,11 +43,11 @@ type script struct {
 func (s *script) run(d *datadriven.TestData) string {
 	if d.Cmd == "timeline" || d.Cmd == "quantities" {
 		s.begin(d)
+		s.states, s.windows = nil, nil
 	}
 	lines := strings.Split(strings.TrimSpace(d.Input), "\n")
 	switch d.Cmd {
 	case "timeline":
-		s.states = nil
 		for _, line := range lines {
 			s.states = append(s.states, s.parseState(line))
 		}
@@ -57,7 +57,6 @@ func (s *script) run(d *datadriven.TestData) string {
 	case "minutes":
 		return s.minutes(d)
 	case "quantities":
-		s.windows = nil
 		for _, line := range lines {
 			s.windows = append(s.windows, s.parseWindow(line))
 		}
@@ -65,6 +64,8 @@ func (s *script) run(d *datadriven.TestData) string {
 		return s.drawDay()
 	case "add":
 		return s.add(lines)
+	case "retract":
+		return s.retract(lines)
 	}
 	s.t.Fatalf("%s: unknown command %s", d.Pos, d.Cmd)
 	return ""
@@ -207,6 +208,21 @@ func (s *script) add(lines []string) string {
 		fmt.Fprintf(&out, "%s: %s\n%s", line, how, s.drawDay())
 	}
 	return out.String()
+}
+
+// retract treats the observations of these ids as never made.
+func (s *script) retract(ids []string) string {
+	before := len(s.states) + len(s.windows)
+	s.states = slices.DeleteFunc(s.states, func(state State) bool { return slices.Contains(ids, state.ID) })
+	s.windows = slices.DeleteFunc(s.windows, func(w Window) bool { return slices.Contains(ids, w.ID) })
+	if len(s.states)+len(s.windows) != before-len(ids) {
+		s.t.Fatalf("not each of %v names one observation", ids)
+	}
+	if s.typ.Measure() == Counted {
+		s.sums = FoldDay(s.day, slices.Clone(s.windows))
+		return s.drawDay()
+	}
+	return s.fold()
 }
 
 // parseState reads "10:00:31 active web-1 flavor=a" or "10:05 deleted seq=2".
