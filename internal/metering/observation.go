@@ -53,7 +53,7 @@ type Sequence int64
 // 2-metering, "Identity").
 func (o *Observation) SameContent(p *Observation) bool {
 	return o.Kind == p.Kind && o.Time == p.Time && o.Sequence == p.Sequence &&
-		o.Resource == p.Resource && o.Meter == p.Meter &&
+		o.Resource == p.Resource && (o.Deleted || o.Meter == p.Meter) &&
 		o.Deleted == p.Deleted && o.Multiplier == p.Multiplier &&
 		o.From == p.From && o.To == p.To && o.Quantity == p.Quantity &&
 		o.TargetSource == p.TargetSource && o.TargetID == p.TargetID && o.Reason == p.Reason &&

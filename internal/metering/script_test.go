@@ -2,7 +2,6 @@ package metering
 
 import (
 	"fmt"
-	"maps"
 	"math/big"
 	"math/rand/v2"
 	"slices"
@@ -136,19 +135,20 @@ func (s *script) minutes(d *datadriven.TestData) string {
 	}
 	p, at := Period{first, end}, s.instant(now)
 	naive := naiveMinutes(s.states, p, at)
-	lines := s.lines(p, at)
-	if len(lines) != len(naive) {
-		s.t.Errorf("%s: %d lines, want %d", d.Pos, len(lines), len(naive))
+	usages := s.timeline.Usage(p.Minutes(at))
+	if len(usages) != len(naive) {
+		s.t.Errorf("%s: %d lines, want %d", d.Pos, len(usages), len(naive))
 	}
 	var out strings.Builder
-	for _, meter := range slices.SortedFunc(maps.Keys(lines), Meter.Compare) {
-		l, n := lines[meter], naive[meter]
-		if n == nil || l.minutes != n.minutes || l.value.big().Cmp(n.value) != 0 || l.first != n.first || l.last != n.last || !l.is.Equal(n.lastIs) {
-			s.t.Errorf("%s: %s: got %+v, want %+v", d.Pos, meter.Metric, l, n)
+	for _, u := range usages {
+		n := naive[u.Meter]
+		if n == nil || u.Value.big().Cmp(n.value) != 0 || u.First != n.first || u.Last != n.last || u.Multiplier != n.lastIs.Multiplier || !u.Attributes.Equal(&n.lastIs.Attributes) {
+			s.t.Errorf("%s: %s: got %+v, want %+v", d.Pos, u.Meter.Metric, u, n)
 			continue
 		}
-		fmt.Fprintf(&out, "%s: %s = %s %s\n", meter.Metric, strings.Join(l.terms, " + "), l.value.Format(s.typ.Measure().Scale()), meter.Unit)
-		fmt.Fprintf(&out, "  from %s to %s, then %s\n", s.clock(l.first), s.clock(l.last), describe(l.is))
+		terms := strings.Join(s.terms(u.Meter, p, at), " + ")
+		fmt.Fprintf(&out, "%s: %s = %s %s\n", u.Meter.Metric, terms, u.Value.Format(s.typ.Measure().Scale()), u.Meter.Unit)
+		fmt.Fprintf(&out, "  from %s to %s, then %s\n", s.clock(u.First), s.clock(u.Last), describe(n.lastIs))
 	}
 	if out.Len() == 0 {
 		return "nothing counts\n"
@@ -156,39 +156,22 @@ func (s *script) minutes(d *datadriven.TestData) string {
 	return out.String()
 }
 
-// scriptLine is one line of a report, with its arithmetic.
-type scriptLine struct {
-	terms       []string
-	minutes     int
-	value       Amount
-	first, last Instant
-	is          *Description
-}
-
-func (s *script) lines(p Period, now Instant) map[Meter]*scriptLine {
-	lines := map[Meter]*scriptLine{}
+// terms tells what each segment adds to a meter.
+func (s *script) terms(meter Meter, p Period, now Instant) []string {
+	var terms []string
 	first, end := p.Minutes(now)
 	for i, seg := range s.timeline.Segments {
 		from, to := max(seg.From, first), min(seg.To, end)
-		if from >= to {
+		if from >= to || seg.Is.Meter != meter {
 			continue
 		}
-		l := lines[seg.Is.Meter]
-		if l == nil {
-			l = &scriptLine{first: from.Sample()}
-			lines[seg.Is.Meter] = l
-		}
-		n := int(to - from)
-		l.minutes += n
-		l.value = l.value.Add(Product(uint64(n), seg.Is.Multiplier))
-		l.last, l.is = (to - 1).Sample(), seg.Is
-		term := fmt.Sprintf("%s %d", letter(i), n)
+		term := fmt.Sprintf("%s %d", letter(i), to-from)
 		if seg.Is.Multiplier != 1 {
 			term += fmt.Sprintf(" x %d", seg.Is.Multiplier)
 		}
-		l.terms = append(l.terms, term)
+		terms = append(terms, term)
 	}
-	return lines
+	return terms
 }
 
 func (s *script) add(lines []string) string {

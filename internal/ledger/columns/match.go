@@ -11,8 +11,8 @@ import (
 // query does not ask.
 type matcher struct {
 	mask  Mask
-	slots []bool                // by slot: may its rows match
-	tags  *tagSetFilter         // of the rows' tag sets
+	slots []bool                   // by slot: may its rows match
+	tags  *tagSetFilter            // of the rows' tag sets
 	where func(item, row int) bool // of anything else
 	read  *reading
 }

@@ -68,7 +68,7 @@ func (b *Base) project(period metering.Period, groups iter.Seq[int]) *Projection
 		start := len(p.res)
 		if g.resourceType().Measure() == metering.Counted {
 			p.projectCounted(i, slots[region])
-		} else {
+		} else if p.minFrom < p.minTo {
 			p.projectStates(i, slots[region])
 		}
 		if len(p.res) > start {

@@ -42,7 +42,7 @@ func (r *reading) recut(row int) (piece int, before prior, ok bool) {
 	b, res := r.base, int(r.res[row])
 	start, stop := b.items(r.groupAt(row).group, res)
 	meter, piece := r.slots[r.slotOf[row]].meter, -1
-	for i := start; i < stop && b.seg.from[i] < r.until; i++ {
+	for i := start; i < stop && max(b.seg.from[i], r.minFrom) < r.until; i++ {
 		if b.seg.meter[i] != meter || b.seg.to[i] <= r.minFrom {
 			continue
 		}

@@ -1,0 +1,128 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/meterbook/meterbook/internal/ledger/columns"
+)
+
+// The file FORMAT in the store's folder says which program can read it.
+const (
+	formatFile    = "FORMAT"
+	formatPrefix  = "meterbook store format "
+	formatVersion = 1
+)
+
+// checkFormat creates the folder if it is new, and refuses one that is not a
+// store, or is one of another format.
+func checkFormat(fsys vfs.FS, dir string) error {
+	if err := fsys.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("create folder %s: %w", dir, err)
+	}
+	text, err := readFile(fsys, fsys.PathJoin(dir, formatFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return createFormat(fsys, dir)
+	case err != nil:
+		return fmt.Errorf("read %s of store %s: %w", formatFile, dir, err)
+	}
+	number, isStore := strings.CutPrefix(strings.TrimSpace(string(text)), formatPrefix)
+	version, err := strconv.Atoi(number)
+	switch {
+	case !isStore || err != nil:
+		return fmt.Errorf("%s is not a meterbook store: its file %s says %.40q", dir, formatFile, text)
+	case version > formatVersion:
+		return fmt.Errorf("store %s has format %d, made by a newer meterbook; this one reads up to %d: use the newer program", dir, version, formatVersion)
+	case version < formatVersion:
+		return fmt.Errorf("store %s has format %d, which this meterbook (format %d) no longer reads: export it with the older program", dir, version, formatVersion)
+	}
+	return nil
+}
+
+// createFormat makes an empty folder a store. The file comes into being whole
+// or not at all.
+func createFormat(fsys vfs.FS, dir string) error {
+	names, err := fsys.List(dir)
+	if err != nil {
+		return fmt.Errorf("list %s: %w", dir, err)
+	}
+	for _, name := range names {
+		if name != formatFile+".tmp" {
+			return fmt.Errorf("%s is neither empty nor a meterbook store (it holds %s): choose another folder", dir, name)
+		}
+	}
+	tmp := fsys.PathJoin(dir, formatFile+".tmp")
+	f, err := fsys.Create(tmp, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("create store: %w", err)
+	}
+	_, err = fmt.Fprintf(f, "%s%d\n", formatPrefix, formatVersion)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = fsys.Rename(tmp, fsys.PathJoin(dir, formatFile))
+	}
+	if err != nil {
+		return fmt.Errorf("create store: %w", err)
+	}
+	return columns.SyncDir(fsys, dir)
+}
+
+func readFile(fsys vfs.FS, path string) ([]byte, error) {
+	f, err := fsys.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	return io.ReadAll(f)
+}
+
+// Sizes of Pebble's memory. It takes the memtables out of the cache, so the
+// cache must be larger than those that may wait for a flush.
+const (
+	memTableBytes = 32 << 20
+	cacheBytes    = 192 << 20
+)
+
+func pebbleOptions(o *Options) *pebble.Options {
+	options := &pebble.Options{
+		FS:                          o.FS,
+		CacheSize:                   cacheBytes,
+		MemTableSize:                memTableBytes,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       24,
+		LBaseMaxBytes:               64 << 20,
+		MaxOpenFiles:                4096,
+		FormatMajorVersion:          pebble.FormatNewest,
+		Logger:                      pebbleLogger{o.Logger},
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+	}
+	return options
+}
+
+// pebbleLogger passes on what Pebble says. What Pebble calls fatal is a write
+// that it cannot undo: the process must end, and start again from the disk.
+type pebbleLogger struct{ log *slog.Logger }
+
+func (p pebbleLogger) Infof(format string, args ...any) {
+	p.log.Debug("pebble: " + fmt.Sprintf(format, args...))
+}
+
+func (p pebbleLogger) Errorf(format string, args ...any) {
+	p.log.Error("pebble: " + fmt.Sprintf(format, args...))
+}
+
+func (p pebbleLogger) Fatalf(format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	p.log.Error("pebble: the store cannot go on", "error", message)
+	panic("the store cannot go on: " + message)
+}

@@ -1,0 +1,239 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/meterbook/meterbook/internal/ledger/layout"
+	"github.com/meterbook/meterbook/internal/metering"
+	"github.com/meterbook/meterbook/internal/report"
+)
+
+// group is what is committed in one atomic batch.
+type group struct {
+	s       *sequencer
+	batch   *pebble.Batch
+	touched layout.Touched
+	units   map[layout.Unit]bool // touched; true: must be folded anew
+	entries map[string]*groupEntry
+	key     []byte // of the id entry in hand
+	buf     []byte
+	err     error // of a read that failed: the group cannot be decided
+}
+
+// groupEntry is an id entry that this group wrote, which Pebble does not show
+// yet, and its observation if that is of this group too.
+type groupEntry struct {
+	layout.IDEntry
+	observation *metering.Observation
+}
+
+func (s *sequencer) newGroup() *group {
+	return &group{s: s, batch: s.db.NewBatch(), units: map[layout.Unit]bool{}, entries: map[string]*groupEntry{}}
+}
+
+// take decides about one observation and, if it is accepted, adds it.
+func (g *group) take(it *item) report.Outcome {
+	o := it.Observation
+	if rejection := g.s.ledger.directory.admits(&it.Submission, g.s.ledger.options.StrictProjects); rejection != nil {
+		return report.Outcome{Rejected: rejection}
+	}
+	source := g.source(o.Name.Source)
+	g.key = layout.AppendID(g.key[:0], o.Name.Project, source, o.Name.ID)
+	hash := xxhash.Sum64(g.key)
+	entry := g.lookUp(o.Name.Project, hash)
+	if entry != nil && entry.Known {
+		return g.known(o, entry)
+	}
+	g.s.seq++
+	fresh := &groupEntry{IDEntry: layout.EntryOf(o, g.s.seq), observation: o}
+	fresh.Retracted = entry != nil && entry.Retracted
+	g.s.ids.add(hash)
+	g.touched.IDs = append(g.touched.IDs, hash)
+	g.putEntry(fresh)
+	g.putObservation(it, source, fresh.Retracted)
+	g.register(it)
+	switch {
+	case o.Kind == metering.RetractionMade:
+		g.retract(o)
+	case !fresh.Retracted:
+		g.place(o)
+	}
+	return report.Outcome{}
+}
+
+// known answers for an observation whose name was used before.
+func (g *group) known(o *metering.Observation, entry *groupEntry) report.Outcome {
+	stored := entry.observation
+	if stored == nil {
+		stored = g.read(entry.Key(o.Name.Project))
+	}
+	if stored == nil || stored.SameContent(o) { // nil: g.err says why, the group fails
+		return report.Outcome{Duplicate: true}
+	}
+	return report.Outcome{Rejected: &metering.Rejection{
+		Code: metering.IDReused, Field: "id",
+		Message: fmt.Sprintf("the id %q of source %q in project %d names another observation already; what was stored first stands: send this one under a new id",
+			o.Name.ID, o.Name.Source, o.Name.Project),
+	}}
+}
+
+// lookUp finds the id entry at g.key, nil when there is none.
+func (g *group) lookUp(project metering.ProjectID, hash uint64) *groupEntry {
+	if e, ok := g.entries[string(g.key)]; ok {
+		return e
+	}
+	if !g.s.ids.mayHave(hash) {
+		return nil
+	}
+	value, closer, err := g.s.db.Get(g.key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		g.fail(fmt.Errorf("read id entry: %w", err))
+		return nil
+	}
+	entry, err := layout.DecodeIDEntry(project, value)
+	if err := errors.Join(err, closer.Close()); err != nil {
+		g.fail(err)
+		return nil
+	}
+	return &groupEntry{IDEntry: entry}
+}
+
+func (g *group) fail(err error) {
+	if g.err == nil {
+		g.err = err
+	}
+}
+
+// putEntry writes an id entry at g.key.
+func (g *group) putEntry(e *groupEntry) {
+	g.entries[string(g.key)] = e
+	g.buf = e.Append(g.buf[:0])
+	g.set(g.key, g.buf)
+}
+
+// set adds a pair to the batch, which copies both.
+func (g *group) set(key, value []byte) {
+	if err := g.batch.Set(key, value, nil); err != nil {
+		g.fail(err)
+	}
+}
+
+func (g *group) putObservation(it *item, source layout.SourceNumber, retracted bool) {
+	key := layout.AppendKey(g.buf[:0], it.Observation, g.s.seq)
+	var number [binary.MaxVarintLen32]byte
+	n := binary.PutUvarint(number[:], uint64(source))
+	op := g.batch.SetDeferred(len(key), n+len(it.value))
+	copy(op.Key, key)
+	copy(op.Value, number[:n])
+	copy(op.Value[n:], it.value)
+	if err := op.Finish(); err != nil {
+		g.fail(err)
+	}
+	g.buf = key
+	if retracted && it.Observation.Kind != metering.RetractionMade {
+		g.set(layout.MarkKey(key), nil)
+	}
+}
+
+// place folds an accepted observation into its unit, now if that is possible
+// without the others, otherwise once the group is applied.
+func (g *group) place(o *metering.Observation) {
+	unit := layout.UnitOf(o)
+	again := g.units[unit]
+	g.units[unit] = again || !g.s.delta.place(o)
+}
+
+// retract marks what a retraction names, whether it is there yet or not.
+func (g *group) retract(o *metering.Observation) {
+	project := o.Name.Project
+	g.key = layout.AppendID(g.key[:0], project, g.source(o.TargetSource), o.TargetID)
+	hash := xxhash.Sum64(g.key)
+	target := g.lookUp(project, hash)
+	switch {
+	case target == nil:
+		g.s.ids.add(hash)
+		g.touched.IDs = append(g.touched.IDs, hash)
+		target = &groupEntry{}
+	case target.Retracted, target.Kind == metering.RetractionMade:
+		return
+	}
+	target.Retracted = true
+	g.putEntry(target)
+	if target.Known {
+		g.set(layout.MarkKey(target.Key(project)), nil)
+		g.units[target.Unit()] = true
+	}
+}
+
+// source returns the number of a source, giving it one if it is new.
+func (g *group) source(name string) layout.SourceNumber {
+	number, fresh := g.s.sources.number(name)
+	if fresh {
+		g.set(layout.AppendSeqKey(nil, layout.Sources, uint64(number)), []byte(name))
+	}
+	return number
+}
+
+// register notes projects and regions that are seen for the first time.
+func (g *group) register(it *item) {
+	for _, pair := range g.s.ledger.directory.see(&it.Submission) {
+		g.set(pair.key, pair.value)
+	}
+}
+
+// read returns a stored observation, with the text of its source.
+func (g *group) read(key []byte) *metering.Observation {
+	value, closer, err := g.s.db.Get(key)
+	if err != nil {
+		g.fail(fmt.Errorf("read observation %x: %w", key, err))
+		return nil
+	}
+	stored, err := layout.Decode(key, value)
+	if err := errors.Join(err, closer.Close()); err != nil {
+		g.fail(err)
+		return nil
+	}
+	return &stored.Observation
+}
+
+// apply gives the group to Pebble, which orders it and begins to write, and
+// folds what could not be folded one by one.
+func (g *group) apply() error {
+	for unit := range g.units {
+		g.touched.Units = append(g.touched.Units, unit)
+	}
+	if len(g.touched.IDs) > 0 {
+		g.set(layout.AppendSeqKey(nil, layout.Journal, uint64(g.s.seq)), g.touched.Append(nil))
+	}
+	if g.err != nil {
+		return errors.Join(g.err, g.batch.Close())
+	}
+	if err := g.s.db.ApplyNoSyncWait(g.batch, pebble.Sync); err != nil {
+		return err
+	}
+	return g.foldAnew()
+}
+
+// foldAnew folds the units that need all their observations.
+func (g *group) foldAnew() error {
+	var units []layout.Unit
+	for unit, again := range g.units {
+		if again {
+			units = append(units, unit)
+		}
+	}
+	if len(units) == 0 {
+		return nil
+	}
+	return foldUnits(g.s.db, g.s.sources, units, func(f *folded) {
+		g.s.delta.set(g.s.delta.current(f.unit), f)
+	})
+}

@@ -1,0 +1,215 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/meterbook/meterbook/internal/ledger/columns"
+	"github.com/meterbook/meterbook/internal/ledger/layout"
+	"github.com/meterbook/meterbook/internal/metering"
+	"github.com/meterbook/meterbook/internal/report"
+)
+
+// Limits that an operator may want to know; Options changes some of them.
+const (
+	// QueueLength is the number of batches that may wait for the sequencer.
+	QueueLength = 64
+	// GroupObservations is the number of observations after which a group is
+	// closed: enough to share an fsync, few enough to answer soon.
+	GroupObservations = 16_384
+	// DefaultMergeUnits is the number of changed resources (or days of counted
+	// resources) that are merged into a new base, for a small base.
+	DefaultMergeUnits = 65_536
+	// mergeShare: of a large base, at least 1/mergeShare must have changed.
+	mergeShare = 16
+	// DefaultMinFreeBytes of disk are left free: below, writes get a 503.
+	DefaultMinFreeBytes = 256 << 20
+)
+
+// Options say where a ledger is and how it behaves. Only Dir and Clock are
+// required.
+type Options struct {
+	Dir    string
+	FS     vfs.FS // nil: the machine's own
+	Clock  func() metering.Instant
+	Logger *slog.Logger // nil: none
+	// StrictProjects refuses observations of projects and regions that nobody
+	// registered.
+	StrictProjects bool
+	// MergeUnits replaces DefaultMergeUnits when positive.
+	MergeUnits int
+	// MinFreeBytes replaces DefaultMinFreeBytes when positive.
+	MinFreeBytes uint64
+	// OnSync is told how long each group waited for the disk.
+	OnSync func(time.Duration)
+}
+
+// Ledger is a report.Store on one machine's disk.
+type Ledger struct {
+	options Options
+	db      *pebble.DB
+
+	directory *directory
+	sequencer *sequencer
+	views     *views
+	counters  counters
+
+	closing   chan struct{} // closed by Close: Submit refuses from then on
+	closeOnce sync.Once
+	closed    error
+}
+
+var _ report.Store = (*Ledger)(nil)
+
+// Open opens the ledger in a folder, which is created if need be. When it
+// returns, the ledger holds all that was ever acknowledged. A folder of another
+// format, or one that another process uses, is refused with an error that says
+// so.
+func Open(ctx context.Context, o Options) (*Ledger, error) {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.MergeUnits <= 0 {
+		o.MergeUnits = DefaultMergeUnits
+	}
+	if o.MinFreeBytes == 0 {
+		o.MinFreeBytes = DefaultMinFreeBytes
+	}
+	if err := checkFormat(o.FS, o.Dir); err != nil {
+		return nil, err
+	}
+	db, err := pebble.Open(o.FS.PathJoin(o.Dir, "observations"), pebbleOptions(&o))
+	if err != nil {
+		return nil, openError(o.Dir, err)
+	}
+	l, err := start(ctx, o, db)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return l, nil
+}
+
+// start loads what is derived from the observations and begins to take more.
+func start(ctx context.Context, o Options, db *pebble.DB) (*Ledger, error) {
+	l := &Ledger{options: o, db: db, closing: make(chan struct{})}
+	var err error
+	if l.directory, err = loadDirectory(db); err != nil {
+		return nil, err
+	}
+	s, err := l.recover(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", o.Dir, err)
+	}
+	l.sequencer = s
+	go s.run()
+	go s.publish()
+	return l, nil
+}
+
+// Close finishes what was submitted, merges what changed, so that the next
+// start is quick, and closes the store. Reports that were begun must be closed
+// before.
+func (l *Ledger) Close() error {
+	l.closeOnce.Do(func() {
+		close(l.closing)
+		l.sequencer.stop()
+		l.closed = errors.Join(l.views.close(), l.db.Close())
+	})
+	return l.closed
+}
+
+// Report implements report.Reader.
+func (l *Ledger) Report(ctx context.Context, q report.Query) (*report.Report, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	v, err := l.views.acquire()
+	if err != nil {
+		return nil, err
+	}
+	r := v.base.Report(&q, v.overlay(&q))
+	r.CompleteUntil = q.Now
+	r.Close = sync.OnceFunc(func() { l.release(v) })
+	return r, nil
+}
+
+func (l *Ledger) release(v *view) {
+	if err := v.base.Release(); err != nil {
+		l.options.Logger.Error("unmap base", "error", err)
+	}
+}
+
+func openError(dir string, err error) error {
+	if errors.Is(err, vfs.ErrUnsupported) {
+		return err
+	}
+	return fmt.Errorf("open store in %s (is another meterbook using it?): %w", dir, err)
+}
+
+// view is one consistent state of the store. It never changes.
+type view struct {
+	base  *columns.Base
+	log   []change // of the delta
+	slots int      // distinct units in log
+	seq   layout.Seq
+}
+
+// views holds the view that reports read now.
+type views struct {
+	mu struct {
+		sync.RWMutex
+		now    *view
+		closed bool
+	}
+}
+
+func newViews(v *view) *views {
+	vs := &views{}
+	vs.mu.now = v
+	return vs
+}
+
+// acquire returns the present view with its base acquired.
+func (vs *views) acquire() (*view, error) {
+	vs.mu.RLock()
+	defer vs.mu.RUnlock()
+	if vs.mu.closed {
+		return nil, errStopped()
+	}
+	vs.mu.now.base.Acquire()
+	return vs.mu.now, nil
+}
+
+// publish makes v the view of all reports that begin from now on. When its base
+// is another one, the old base is given up.
+func (vs *views) publish(v *view) error {
+	vs.mu.Lock()
+	old := vs.mu.now
+	vs.mu.now = v
+	vs.mu.Unlock()
+	if old.base != v.base {
+		return old.base.Release()
+	}
+	return nil
+}
+
+func (vs *views) close() error {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	vs.mu.closed = true
+	return vs.mu.now.base.Release()
+}
+
+func errStopped() error {
+	return metering.Errorf(metering.KindUnavailable, "the store is stopping; try again in a moment")
+}

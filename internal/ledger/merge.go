@@ -1,0 +1,227 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/meterbook/meterbook/internal/ledger/columns"
+	"github.com/meterbook/meterbook/internal/ledger/layout"
+	"github.com/meterbook/meterbook/internal/metering"
+)
+
+// pointer names the files that hold what is derived from the observations up to
+// Seq. It is written in one batch with the end of the journal before it.
+type pointer struct {
+	Seq  layout.Seq `json:"seq"`
+	Base string     `json:"base"`
+	IDs  string     `json:"ids"`
+}
+
+func pointerKey() []byte { return append([]byte{layout.Meta}, "base"...) }
+
+// The names of derived files begin with these.
+const (
+	basePrefix = "base-"
+	idsPrefix  = "ids-"
+)
+
+// mergeState is what the sequencer knows about a merge in the background.
+type mergeState struct {
+	running  *view // what is being merged; nil: nothing
+	finished chan *merged
+	waiting  []func(error) // told when the running merge is over
+}
+
+// merged is the outcome of a merge.
+type merged struct {
+	from *view
+	base *columns.Base
+	err  error
+}
+
+// considerMerge begins a merge when enough has changed, and tidies the delta
+// otherwise. While a merge cannot keep up, it waits for it: the delta must not
+// grow without bound.
+func (s *sequencer) considerMerge() {
+	if s.mergeNow {
+		s.mergeNow = false
+		s.lastMerge()
+		return
+	}
+	units := len(s.delta.slots)
+	enough := max(s.ledger.options.MergeUnits, s.delta.base.Resources()/mergeShare)
+	switch {
+	case s.merge.running != nil && units > 4*enough:
+		s.finishMerge(<-s.merge.finished)
+	case s.merge.running != nil:
+	case units >= enough:
+		s.beginMerge()
+	default:
+		s.delta.compact()
+	}
+}
+
+// beginMerge merges what is on the disk by now, in the background.
+func (s *sequencer) beginMerge() {
+	s.inflight.Wait() // then all of the delta is on the disk
+	if s.failure.get() != nil {
+		return
+	}
+	if err := s.ledger.views.publish(s.delta.view(s.seq)); err != nil {
+		s.ledger.options.Logger.Error("unmap base", "error", err)
+	}
+	v, err := s.ledger.views.acquire()
+	if err != nil {
+		return
+	}
+	filter, err := s.ids.snapshot()
+	s.merge.running = v
+	go func() {
+		m := &merged{from: v, err: err}
+		if err == nil {
+			m.base, m.err = s.mergeView(v, filter)
+		}
+		s.merge.finished <- m
+	}()
+}
+
+// mergeView writes a view's base and delta as a new base, and the id filter,
+// and makes the store begin with them.
+func (s *sequencer) mergeView(v *view, filter []byte) (*columns.Base, error) {
+	o := &s.ledger.options
+	p := pointer{Seq: v.seq, Base: fmt.Sprintf("%s%016d", basePrefix, v.seq), IDs: fmt.Sprintf("%s%016d", idsPrefix, v.seq)}
+	if err := s.ledger.checkRoom(); err != nil {
+		return nil, err
+	}
+	if err := columns.Merge(v.base, v.changes(), uint64(v.seq)).Write(o.FS, o.Dir, p.Base); err != nil {
+		return nil, err
+	}
+	if err := writeDurably(o.FS, o.Dir, p.IDs, filter); err != nil {
+		return nil, err
+	}
+	base, err := columns.Open(o.FS, o.Dir, p.Base)
+	if err != nil {
+		return nil, err
+	}
+	base.Warm(v.base)
+	if err := writePointer(s.db, &p); err != nil {
+		return nil, errors.Join(err, base.Release())
+	}
+	return base, nil
+}
+
+func writePointer(db *pebble.DB, p *pointer) error {
+	value, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	batch := db.NewBatch()
+	err = errors.Join(
+		batch.Set(pointerKey(), value, nil),
+		batch.DeleteRange(layout.AppendSeqKey(nil, layout.Journal, 0), layout.AppendSeqKey(nil, layout.Journal, uint64(p.Seq)+1), nil),
+	)
+	if err == nil {
+		err = batch.Commit(pebble.Sync)
+	}
+	return errors.Join(err, batch.Close())
+}
+
+// finishMerge goes over to the new base. What changed while it was being made
+// is the new delta.
+func (s *sequencer) finishMerge(m *merged) {
+	s.merge.running = nil
+	if err := m.from.base.Release(); err != nil {
+		s.ledger.options.Logger.Error("unmap base", "error", err)
+	}
+	if m.err != nil {
+		s.ledger.options.Logger.Error("merge put off: the journal keeps what changed", "error", m.err)
+		return
+	}
+	s.inflight.Wait() // the published view must not be older than this one
+	s.delta = s.delta.rebase(m.base, len(m.from.log))
+	if err := s.ledger.views.publish(s.delta.view(s.seq)); err != nil {
+		s.ledger.options.Logger.Error("unmap base", "error", err)
+	}
+	s.ledger.counters.merges.Add(1)
+	removeDerived(&s.ledger.options, m.from.seq)
+}
+
+// lastMerge merges all that changed, when the ledger closes.
+func (s *sequencer) lastMerge() {
+	if s.merge.running != nil {
+		s.finishMerge(<-s.merge.finished)
+	}
+	if len(s.delta.slots) == 0 {
+		return
+	}
+	s.beginMerge()
+	if s.merge.running != nil {
+		s.finishMerge(<-s.merge.finished)
+	}
+}
+
+// removeDerived removes the derived files but those of the given number. A file
+// that cannot be removed does no harm: the next merge tries again.
+func removeDerived(o *Options, keep layout.Seq) {
+	names, err := o.FS.List(o.Dir)
+	if err != nil {
+		o.Logger.Warn("list derived files", "error", err)
+		return
+	}
+	kept := fmt.Sprintf("%016d", keep)
+	for _, name := range names {
+		derived := strings.HasPrefix(name, basePrefix) || strings.HasPrefix(name, idsPrefix)
+		if !derived || strings.HasSuffix(name, kept) {
+			continue
+		}
+		if err := o.FS.Remove(o.FS.PathJoin(o.Dir, name)); err != nil {
+			o.Logger.Warn("remove derived file", "name", name, "error", err)
+		}
+	}
+}
+
+// changes returns the present state of every resource in the delta, in
+// canonical order.
+func (v *view) changes() []columns.Change {
+	var all []columns.Change
+	days := map[metering.ResourceKey]*changedDays{}
+	v.latest(func(*change) bool { return false }, func(c *change) {
+		key := c.is.unit.Resource
+		if key.Type.Measure() != metering.Counted {
+			all = append(all, columns.Change{Key: key, Timeline: c.is.timeline})
+			return
+		}
+		if days[key] == nil {
+			days[key] = &changedDays{base: c.base}
+		}
+		days[key].days = append(days[key].days, c.is)
+	})
+	for key, changed := range days {
+		var sums []metering.DaySum
+		if changed.base != columns.NotFound {
+			sums = v.base.DaySums(int(changed.base), metering.Period{From: -1 << 31, To: 1<<31 - 1})
+		}
+		all = append(all, columns.Change{Key: key, Sums: withDays(sums, changed.days)})
+	}
+	slices.SortFunc(all, func(a, b columns.Change) int { return a.Key.Compare(b.Key) })
+	return all
+}
+
+// Merge folds all that has changed into a new base and waits for it. The ledger
+// does so by itself when enough has changed.
+func (l *Ledger) Merge(ctx context.Context) error {
+	now := func(g *group) error {
+		g.s.mergeNow = true
+		return nil
+	}
+	if err := l.do(ctx, now); err != nil {
+		return err
+	}
+	return l.do(ctx, func(*group) error { return nil }) // its turn comes after the merge
+}

@@ -1,0 +1,110 @@
+package ledger
+
+import (
+	"slices"
+
+	"github.com/meterbook/meterbook/internal/ledger/columns"
+	"github.com/meterbook/meterbook/internal/metering"
+	"github.com/meterbook/meterbook/internal/report"
+)
+
+// overlay returns what the delta changes in the answer to a query.
+func (v *view) overlay(q *report.Query) columns.Overlay {
+	if len(v.log) == 0 {
+		return columns.Overlay{}
+	}
+	b := overlayBuilder{view: v, q: q}
+	b.from, b.to = q.Period.Minutes(q.Now)
+	v.latest(b.irrelevant, b.add)
+	b.addCounted()
+	return b.overlay
+}
+
+type overlayBuilder struct {
+	view     *view
+	q        *report.Query
+	from, to metering.Minute
+	overlay  columns.Overlay
+	// days collects the changed days of counted resources, which are summed
+	// together with the days that did not change.
+	days map[metering.ResourceKey]*changedDays
+}
+
+type changedDays struct {
+	base int32
+	days []*folded
+}
+
+// irrelevant reports whether no line of the change's resource is selected, nor
+// masked in what is.
+func (b *overlayBuilder) irrelevant(c *change) bool {
+	if !b.q.Projects.Contains(c.project) {
+		return true
+	}
+	u := &c.is.unit
+	return u.Resource.Type.Measure() == metering.Counted && !b.q.Period.Contains(u.Day)
+}
+
+func (b *overlayBuilder) add(c *change) {
+	b.mask(c.base)
+	key := c.is.unit.Resource
+	if key.Type.Measure() != metering.Counted {
+		b.addLines(key, c.is.timeline.Usage(b.from, b.to))
+		return
+	}
+	if b.days == nil {
+		b.days = map[metering.ResourceKey]*changedDays{}
+	}
+	if b.days[key] == nil {
+		b.days[key] = &changedDays{base: c.base}
+	}
+	b.days[key].days = append(b.days[key].days, c.is)
+}
+
+func (b *overlayBuilder) mask(res int32) {
+	if res == columns.NotFound {
+		return
+	}
+	if b.overlay.Mask == nil {
+		b.overlay.Mask = b.view.base.NewMask()
+	}
+	b.overlay.Mask.Add(int(res))
+}
+
+func (b *overlayBuilder) addCounted() {
+	for key, changed := range b.days {
+		var sums []metering.DaySum
+		if changed.base != columns.NotFound {
+			sums = b.view.base.DaySums(int(changed.base), b.q.Period)
+		}
+		b.addLines(key, metering.SumDays(withDays(sums, changed.days), b.q.Period))
+	}
+}
+
+// withDays replaces the sums of the given days.
+func withDays(sums []metering.DaySum, days []*folded) []metering.DaySum {
+	replaced := make(map[metering.Day]bool, len(days))
+	for _, f := range days {
+		replaced[f.unit.Day] = true
+	}
+	sums = slices.DeleteFunc(sums, func(s metering.DaySum) bool { return replaced[s.Day] })
+	for _, f := range days {
+		sums = append(sums, f.sums...)
+	}
+	slices.SortStableFunc(sums, func(a, b metering.DaySum) int { return int(a.Day) - int(b.Day) })
+	return sums
+}
+
+func (b *overlayBuilder) addLines(key metering.ResourceKey, usages []metering.Usage) {
+	for _, u := range usages {
+		line := &report.Line{
+			Resource: key, Meter: u.Meter, Value: u.Value, First: u.First, Last: u.Last, Attributes: u.Attributes,
+		}
+		if key.Type.Measure() == metering.Sized {
+			line.SizeBytes = u.Multiplier
+		}
+		if b.q.Selects(line) {
+			b.overlay.Lines = append(b.overlay.Lines, line)
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/meterbook/meterbook/internal/ledger/columns"
+	"github.com/meterbook/meterbook/internal/ledger/layout"
+	"github.com/meterbook/meterbook/internal/metering"
+)
+
+// recover loads the base and the id filter, folds anew what the journal says
+// was touched since, and makes the sequencer. What of the derived files is
+// damaged or missing is made again from the observations.
+func (l *Ledger) recover(ctx context.Context) (*sequencer, error) {
+	s := &sequencer{
+		ledger: l, db: l.db, queue: make(chan *request, QueueLength), jobs: make(chan *job, 8),
+		stopped: make(chan struct{}),
+	}
+	s.merge.finished = make(chan *merged, 1)
+	var err error
+	if s.sources, err = loadSources(l.db); err != nil {
+		return nil, err
+	}
+	p, err := readPointer(l.db)
+	if err != nil {
+		return nil, err
+	}
+	base, err := l.openBase(ctx, p, s.sources)
+	if err != nil {
+		return nil, err
+	}
+	if s.ids, err = l.openIDs(p); err != nil {
+		return nil, err
+	}
+	s.delta, s.seq = newDelta(base), layout.Seq(base.Seq)
+	if err := s.replay(ctx); err != nil {
+		return nil, err
+	}
+	l.views = newViews(s.delta.view(s.seq))
+	removeDerived(&l.options, p.Seq)
+	return s, nil
+}
+
+func readPointer(db *pebble.DB) (p pointer, err error) {
+	value, closer, err := db.Get(pointerKey())
+	if errors.Is(err, pebble.ErrNotFound) {
+		return p, nil
+	}
+	if err != nil {
+		return p, fmt.Errorf("read the pointer to the base: %w", err)
+	}
+	err = json.Unmarshal(value, &p)
+	return p, errors.Join(err, closer.Close())
+}
+
+// openBase opens the base, or makes it again.
+func (l *Ledger) openBase(ctx context.Context, p pointer, sources *sourceTable) (*columns.Base, error) {
+	if p.Base == "" {
+		return columns.Merge(nil, nil, 0), nil
+	}
+	base, err := columns.Open(l.options.FS, l.options.Dir, p.Base)
+	if err == nil {
+		return base, nil
+	}
+	l.options.Logger.Error("the base is made again from the observations", "error", err)
+	return rebuildBase(ctx, l.db, sources, p.Seq)
+}
+
+func (l *Ledger) openIDs(p pointer) (*idFilter, error) {
+	if p.IDs == "" {
+		return newIDFilter(), nil
+	}
+	f, err := readIDFilter(l.options.FS, l.options.FS.PathJoin(l.options.Dir, p.IDs))
+	if err == nil {
+		return f, nil
+	}
+	l.options.Logger.Error("the id filter is made again from the ids", "name", p.IDs, "error", err)
+	return rebuildIDFilter(l.db)
+}
+
+// replay folds anew what was touched after the base, as the journal has it.
+func (s *sequencer) replay(ctx context.Context) error {
+	units := map[layout.Unit]bool{}
+	err := scan(s.db, []byte{layout.Journal}, func(key, value []byte) error {
+		seq, err := layout.SeqOfKey(key)
+		if err != nil || layout.Seq(seq) <= s.seq {
+			return err
+		}
+		s.seq = max(s.seq, layout.Seq(seq))
+		return layout.DecodeTouched(value, s.ids.add, func(u layout.Unit) { units[u] = true })
+	})
+	if err != nil || len(units) == 0 {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	list := make([]layout.Unit, 0, len(units))
+	for u := range units {
+		list = append(list, u)
+	}
+	return foldUnits(s.db, s.sources, list, func(f *folded) { s.delta.set(s.delta.current(f.unit), f) })
+}
+
+// rebuildBase folds every observation in the store. It may fold in more than
+// seq says: what the journal names is folded once more, to the same end.
+func rebuildBase(ctx context.Context, db *pebble.DB, sources *sourceTable, seq layout.Seq) (*columns.Base, error) {
+	changes, err := foldAll(ctx, db, sources)
+	if err != nil {
+		return nil, fmt.Errorf("make the base again: %w", err)
+	}
+	slices.SortFunc(changes, func(a, b columns.Change) int { return a.Key.Compare(b.Key) })
+	return columns.Merge(nil, changes, uint64(seq)), nil
+}
+
+// foldAll folds every unit in the store, in the order of the keys.
+func foldAll(ctx context.Context, db *pebble.DB, sources *sourceTable) (changes []columns.Change, err error) {
+	it, err := db.NewIter(nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	days := map[metering.ResourceKey][]*folded{}
+	for _, prefix := range []byte{layout.Quantities, layout.States} {
+		at := []byte{prefix}
+		for {
+			unit, ok, err := unitAt(ctx, it, at, prefix)
+			if err != nil {
+				return nil, err
+			}
+			if !ok {
+				break
+			}
+			from, to := unit.Bounds()
+			it.SetBounds(from, to)
+			it.First()
+			f, err := foldFrom(it, sources, unit)
+			if err != nil {
+				return nil, err
+			}
+			at = to
+			if prefix == layout.States {
+				changes = append(changes, columns.Change{Key: unit.Resource, Timeline: f.timeline})
+			} else {
+				days[unit.Resource] = append(days[unit.Resource], f)
+			}
+		}
+	}
+	for key, d := range days {
+		changes = append(changes, columns.Change{Key: key, Sums: withDays(nil, d)})
+	}
+	return changes, nil
+}
+
+// unitAt returns the unit of the first observation at or behind a key.
+func unitAt(ctx context.Context, it *pebble.Iterator, at []byte, prefix byte) (u layout.Unit, ok bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return u, false, err
+	}
+	it.SetBounds(at, layout.PrefixEnd([]byte{prefix}))
+	if !it.First() {
+		return u, false, it.Error()
+	}
+	value, err := it.ValueAndErr()
+	if err != nil {
+		return u, false, err
+	}
+	stored, err := layout.Decode(it.Key(), value)
+	if err != nil {
+		return u, false, err
+	}
+	return layout.UnitOf(&stored.Observation), true, nil
+}

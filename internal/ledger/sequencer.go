@@ -1,0 +1,178 @@
+package ledger
+
+import (
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/meterbook/meterbook/internal/ledger/layout"
+	"github.com/meterbook/meterbook/internal/metering"
+)
+
+// sequencer decides, one after the other, what becomes of each observation. It
+// alone writes the delta, the id filter and the numbers; its fields belong to
+// its goroutine but for the channels.
+type sequencer struct {
+	ledger  *Ledger
+	db      *pebble.DB
+	queue   chan *request
+	jobs    chan *job     // applied groups on their way to the disk
+	stopped chan struct{} // closed when nothing more will be answered
+
+	delta   *delta
+	ids     *idFilter
+	sources *sourceTable
+	seq     layout.Seq // the last one given out
+
+	inflight sync.WaitGroup // jobs that are not published yet
+	merge    mergeState
+	failure  failure
+	mergeNow bool // a command asks for a merge after its group
+}
+
+// failure is the error after which nothing more is written.
+type failure struct {
+	mu struct {
+		sync.Mutex
+		err error
+	}
+}
+
+func (f *failure) set(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.mu.err == nil {
+		f.mu.err = err
+	}
+}
+
+func (f *failure) get() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mu.err
+}
+
+// job is a group that Pebble has taken and the disk has not confirmed yet.
+type job struct {
+	batch    *pebble.Batch
+	requests []*request
+	view     *view
+}
+
+// run is the sequencer's goroutine.
+func (s *sequencer) run() {
+	for {
+		select {
+		case r := <-s.queue:
+			s.process(s.gather(r))
+		case m := <-s.merge.finished:
+			s.finishMerge(m)
+		case <-s.ledger.closing:
+			s.drain()
+			close(s.jobs)
+			return
+		}
+	}
+}
+
+// drain finishes what was submitted before the ledger began to close.
+func (s *sequencer) drain() {
+	for {
+		select {
+		case r := <-s.queue:
+			s.process(s.gather(r))
+		default:
+			s.inflight.Wait()
+			s.lastMerge()
+			return
+		}
+	}
+}
+
+// stop waits until the sequencer and the publisher have ended.
+func (s *sequencer) stop() { <-s.stopped }
+
+// gather takes what else is waiting, as far as a group goes.
+func (s *sequencer) gather(first *request) []*request {
+	requests, n := []*request{first}, len(first.items)
+	for n < GroupObservations {
+		select {
+		case r := <-s.queue:
+			requests, n = append(requests, r), n+len(r.items)
+		default:
+			return requests
+		}
+	}
+	return requests
+}
+
+// process takes one group through dedup, numbering, Pebble and the fold, and
+// hands it to the publisher.
+func (s *sequencer) process(requests []*request) {
+	if err := s.failure.get(); err != nil {
+		answer(requests, err)
+		return
+	}
+	g := s.newGroup()
+	for _, r := range requests {
+		if r.command != nil {
+			r.err = r.command(g)
+			continue
+		}
+		for i := range r.items {
+			r.outcomes[i] = g.take(&r.items[i])
+		}
+	}
+	if err := g.apply(); err != nil {
+		s.fail(err)
+		answer(requests, errNotStored())
+		return
+	}
+	s.inflight.Add(1)
+	s.jobs <- &job{batch: g.batch, requests: requests, view: s.delta.view(s.seq)}
+	s.considerMerge()
+}
+
+// answer gives every request the same error.
+func answer(requests []*request, err error) {
+	for _, r := range requests {
+		r.finish(err)
+	}
+}
+
+func (s *sequencer) fail(err error) {
+	s.ledger.options.Logger.Error("the store takes no more writes until it is opened again", "error", err)
+	s.failure.set(errNotStored())
+}
+
+func errNotStored() error {
+	return metering.Errorf(metering.KindUnavailable, "the store could not write to its disk; nothing of this request was stored")
+}
+
+// publish is the publisher's goroutine: in the order of the groups it waits for
+// the disk, makes what is on it visible, and answers.
+func (s *sequencer) publish() {
+	defer close(s.stopped)
+	clock := s.ledger.options.Clock
+	for j := range s.jobs {
+		start := clock()
+		err := j.batch.SyncWait()
+		if s.ledger.options.OnSync != nil {
+			s.ledger.options.OnSync((clock() - start).Duration())
+		}
+		if err == nil {
+			err = s.failure.get()
+		}
+		if err != nil {
+			s.fail(err)
+			err = errNotStored()
+		} else if releaseErr := s.ledger.views.publish(j.view); releaseErr != nil {
+			s.ledger.options.Logger.Error("unmap base", "error", releaseErr)
+		}
+		if closeErr := j.batch.Close(); closeErr != nil {
+			s.ledger.options.Logger.Error("close batch", "error", closeErr)
+		}
+		answer(j.requests, err)
+		s.inflight.Done()
+	}
+}
