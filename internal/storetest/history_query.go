@@ -31,10 +31,10 @@ func (h *History) Query(rng *rand.Rand, now metering.Instant) report.Query {
 	if g.chance(20) {
 		q.Types = g.types()
 	}
-	if g.chance(25) {
+	if g.chance(30) {
 		q.Where = g.where()
 	}
-	if g.chance(25) {
+	if g.chance(30) {
 		q.Tags = g.tags()
 	}
 	return q
@@ -80,12 +80,13 @@ func (g *asker) period() metering.Period {
 	return metering.Period{From: day, To: day + 1 + metering.Day(g.IntN(4))}
 }
 
+// page draws a page; as in every query, its end does not overflow.
 func (g *asker) page() (limit, offset int) {
 	limit = pick(g.Rand, 1, 2, 3, 10, 1_000_000, math.MaxInt)
 	if g.chance(40) {
-		offset = pick(g.Rand, 1, 2, 3, 5, 8, 13, 1000, math.MaxInt)
+		offset = pick(g.Rand, 1, 2, 3, 5, 8, 13, 1000, math.MaxInt-1)
 	}
-	return limit, offset
+	return min(limit, math.MaxInt-offset), offset
 }
 
 // narrow draws a part of the projects, sometimes none, sometimes with one that

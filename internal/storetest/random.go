@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/meterbook/meterbook/internal/metering"
@@ -28,38 +30,43 @@ func RunRandom(t *testing.T, open Open, histories int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		playTogether(t, open, first, last)
+		playTogether(newBench(t, open, minInstant), first, last)
 		return
 	}
 	for first := 0; first < histories; first += historiesPerStore {
 		last := min(first+historiesPerStore, histories) - 1
 		t.Run(fmt.Sprintf("seeds %d to %d", first, last), func(t *testing.T) {
 			t.Parallel()
-			playTogether(t, open, uint64(first), uint64(last))
+			playTogether(newBench(t, open, minInstant), uint64(first), uint64(last))
 		})
 	}
 }
 
 func parseSeeds(text string) (first, last uint64, err error) {
-	if _, err := fmt.Sscanf(text, "%d-%d", &first, &last); err == nil && first <= last {
-		return first, last, nil
+	one, other, isRange := strings.Cut(text, "-")
+	first, err = strconv.ParseUint(one, 10, 64)
+	last = first
+	if err == nil && isRange {
+		last, err = strconv.ParseUint(other, 10, 64)
 	}
-	if _, err := fmt.Sscanf(text, "%d", &first); err != nil {
+	if err != nil || last < first {
 		return 0, 0, fmt.Errorf("%s must be a seed such as 17, or a range such as 1-17, got %q", seedVariable, text)
 	}
-	return first, first, nil
+	return first, last, nil
 }
+
+// minInstant is what a store's clock shows before the first history.
+const minInstant = metering.MinEventTime
 
 // playTogether plays neighbouring seeds in one store, then asks about all of
 // them at once.
-func playTogether(t *testing.T, open Open, first, last uint64) {
-	b := newBench(t, open, At("2000-01-01T00:00:00Z"))
+func playTogether(b *bench, first, last uint64) {
 	p := &player{bench: b, model: NewModel(b.clock.Now), first: first}
-	for seed := first; seed <= last && !t.Failed(); seed++ {
+	for seed := first; seed <= last && !b.t.Failed(); seed++ {
 		p.play(NewHistory(seed))
 	}
 	for range 3 {
-		if t.Failed() {
+		if b.t.Failed() {
 			return
 		}
 		q := p.h.Query(p.Rand, p.latest)

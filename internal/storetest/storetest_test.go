@@ -22,5 +22,5 @@ func TestModelBehavesAsEveryStore(t *testing.T) {
 
 func TestModelAgreesWithItself(t *testing.T) {
 	t.Parallel()
-	RunRandom(t, openModel, 500)
+	RunRandom(t, openModel, 100)
 }
