@@ -32,8 +32,12 @@ type decoder struct {
 	buffer bytes.Buffer
 	texts  interner
 	meters map[meterKey]metering.Meter
+	tags   metering.Tags // room to sort them
 
+	scanner // over the event's text
 	event
+	unknown string             // the first name in data that no schema has
+	worst   metering.Rejection // the lowest reason to refuse the event; Code 0 if none
 }
 
 // meterKey identifies a meter with the type's own metric and unit.
@@ -42,26 +46,19 @@ type meterKey struct {
 	dimension    string
 }
 
-// event is what was read of one event, before its values are looked at. The
-// slices are parts of raw.
+// event is what was read of one event, before its values are looked at. It
+// points to nothing, so that forgetting it is cheap.
 type event struct {
-	raw      []byte                   // text of the event; in binary mode of its data
-	contexts [contextCount][]byte     // unquoted; nil when absent
-	base64   bool                     // data_base64 is there
-	noData   string                   // what stands in place of the data object, "" if that is there
-	given    memberSet                // members of data that are not absent
-	values   [members][]byte          // raw JSON of those given, but for tags
-	unknown  string                   // the first name in data that no schema has
-	tags     []rawTag                 // at most MaxTags of them
-	tagCount int                      // all of them
-	worst    metering.Rejection       // the lowest reason to refuse the event; Code 0 if none
-	now      metering.Instant         // when it was looked at
-	resource metering.ResourceType    // 0 when not given or not known
-	kind     metering.ObservationKind // 0 when not known
-}
+	contexts [contextCount]span // raw values; zero when absent
+	base64   bool               // data_base64 is there
+	data     span               // of its first byte at least; zero when absent
+	given    memberSet          // members of data that are not absent
+	values   [members]span      // raw JSON of those given
 
-// rawTag is a member of the tags object, as raw JSON; the key without quotes.
-type rawTag struct{ key, value []byte }
+	kind     metering.ObservationKind // 0 when not known
+	resource metering.ResourceType    // 0 when not given or not known
+	now      metering.Instant         // when it was looked at
+}
 
 func newDecoder(r *rules) *decoder {
 	d := &decoder{rules: r, meters: map[meterKey]metering.Meter{}}
@@ -72,210 +69,179 @@ func newDecoder(r *rules) *decoder {
 // decode adds one event in structured form to the chunk.
 func (d *decoder) decode(c *chunk, index int, text []byte) {
 	d.begin(text)
-	if err := d.parse(); err != nil {
-		d.refuseSyntax(err)
+	err := d.checkText()
+	if err != nil {
+		d.refuse(metering.Malformed, "", "not JSON as RFC 7493 wants it: %s", syntaxText(err))
+		// What only repeats a name or has bad UTF-8 can still be told by its id.
+		err = d.checkText(lenient()...)
+	}
+	if err == nil {
+		d.walk()
 	}
 	d.finish(c, index)
 }
 
 // decodeBatch adds all events of an array. It fails when the body is no JSON
-// array; an event that is merely wrong, or repeats a name, is refused alone.
+// array; an event that merely repeats a name or has bad UTF-8 is refused alone.
 func (d *decoder) decodeBatch(c *chunk, body []byte) error {
-	notArray := func(err error) error {
+	err := splitArray(body, func(index int, element []byte) {
+		d.begin(element)
+		d.walk()
+		d.finish(c, index)
+	})
+	if err == nil {
+		return nil
+	}
+	*c = chunk{} // one of them is wrong: look for it, checking each by itself
+	err = splitArray(body, func(index int, element []byte) { d.decode(c, index, element) }, lenient()...)
+	if err != nil {
 		return &metering.Error{Kind: metering.KindInvalid, Message: "the body must be a JSON array of events: " + syntaxText(err), Cause: err}
-	}
-	array := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if array.PeekKind() != '[' {
-		_, err := array.ReadValue()
-		return notArray(err)
-	}
-	if _, err := array.ReadToken(); err != nil {
-		return notArray(err)
-	}
-	for index := 0; array.PeekKind() != ']'; index++ {
-		element, err := array.ReadValue()
-		if err != nil {
-			return notArray(err)
-		}
-		end := int(array.InputOffset())
-		d.decode(c, index, body[end-len(element):end])
-	}
-	if _, err := array.ReadToken(); err != nil {
-		return notArray(err)
-	}
-	if _, err := array.ReadToken(); err != io.EOF {
-		return notArray(err)
 	}
 	return nil
 }
 
+// lenient takes what has the grammar of JSON, though names repeat or its UTF-8
+// is bad.
+func lenient() []jsontext.Options {
+	return []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
+}
+
+// splitArray calls each with the elements of a JSON array, which are valid
+// under the options.
+func splitArray(body []byte, each func(index int, element []byte), options ...jsontext.Options) error {
+	array := jsontext.NewDecoder(bytes.NewBuffer(body), options...)
+	if first, err := array.ReadToken(); err != nil {
+		return err
+	} else if first.Kind() != '[' {
+		return errors.New("it is another kind of value")
+	}
+	for index := 0; array.PeekKind() != ']'; index++ {
+		element, err := array.ReadValue()
+		if err != nil {
+			return err
+		}
+		end := int(array.InputOffset())
+		each(index, body[end-len(element):end])
+	}
+	if _, err := array.ReadToken(); err != nil {
+		return err
+	}
+	return checkEnd(array)
+}
+
+func checkEnd(j *jsontext.Decoder) error {
+	switch _, err := j.ReadToken(); err {
+	case io.EOF:
+		return nil
+	case nil:
+		return errors.New("more than one JSON value")
+	default:
+		return err
+	}
+}
+
+// checkText checks that the event's text is one JSON value.
+func (d *decoder) checkText(options ...jsontext.Options) error {
+	d.buffer = *bytes.NewBuffer(d.text)
+	d.json.Reset(&d.buffer, options...)
+	if _, err := d.json.ReadValue(); err != nil {
+		return err
+	}
+	return checkEnd(&d.json)
+}
+
 // begin forgets the previous event.
 func (d *decoder) begin(text []byte) {
-	d.event = event{raw: text, tags: d.tags[:0], now: d.clock()}
-	d.buffer = *bytes.NewBuffer(text)
-	d.json.Reset(&d.buffer)
+	d.scanner = scanner{text: text}
+	d.event = event{now: d.clock()}
+	d.worst = metering.Rejection{}
+	d.unknown = ""
 }
 
 // finish judges what was read and adds it to the chunk.
 func (d *decoder) finish(c *chunk, index int) {
-	c.bytes += len(d.raw)
+	c.bytes += len(d.text)
 	if o := d.observation(); o != nil {
 		c.add(index, report.Submission{Observation: o, Client: d.permission.Client, AnyClient: d.permission.AnyClient})
 		return
 	}
 	why := d.worst
-	name := eventName{source: string(d.contexts[contextSource]), id: string(d.contexts[contextID])}
+	name := eventName{source: string(d.context(contextSource)), id: string(d.context(contextID))}
 	c.refuse(refusal{index: index, name: name, why: &why})
 }
 
-// parse reads the event in one pass over its text. Its errors are those of the
-// JSON grammar.
-func (d *decoder) parse() error {
-	if k := d.json.PeekKind(); k != '{' {
-		if _, err := d.value(); err != nil {
-			return err
-		}
-		d.refuse(metering.Malformed, "", "an event must be a JSON object, got %s", echo(d.raw))
-		return d.parseEnd()
+// walk notes where the event's members are; its text is valid JSON.
+func (d *decoder) walk() {
+	if d.next() != '{' {
+		d.refuse(metering.Malformed, "", "an event must be a JSON object, got %s", echo(d.text))
+		return
 	}
-	d.noData = "nothing"
-	if err := d.object(d.parseContext); err != nil {
-		return err
-	}
-	return d.parseEnd()
+	d.object(d.walkContext)
 }
 
-func (d *decoder) parseEnd() error {
-	_, err := d.json.ReadToken()
-	if err == nil {
-		return errors.New("more than one JSON value")
-	}
-	if err == io.EOF {
-		return nil
-	}
-	return err
-}
-
-// object reads an object and calls read with each name, before its value.
-func (d *decoder) object(read func(name []byte) error) error {
-	if _, err := d.json.ReadToken(); err != nil {
-		return err
-	}
-	for d.json.PeekKind() != '}' {
-		name, err := d.value()
-		if err != nil {
-			return err
-		}
-		if err := read(unquote(name)); err != nil {
-			return err
-		}
-	}
-	_, err := d.json.ReadToken()
-	return err
-}
-
-// value reads one value as raw JSON, which is a part of the event's text.
-func (d *decoder) value() ([]byte, error) {
-	v, err := d.json.ReadValue()
-	if err != nil {
-		return nil, err
-	}
-	end := int(d.json.InputOffset())
-	return d.raw[end-len(v) : end : end], nil
-}
-
-// parseContext reads one member of the event itself. Unknown names are
+// walkContext notes one member of the event itself. Unknown names are
 // extensions, which are ignored.
-func (d *decoder) parseContext(name []byte) error {
-	if a, known := d.schema.contexts[string(name)]; known {
-		v, err := d.value()
-		if err != nil || isAbsent(v) {
-			return err
+func (d *decoder) walkContext(name []byte) {
+	if string(name) == "data" && d.next() == '{' {
+		d.data = span{d.at, d.at + 1}
+		d.object(d.walkData)
+		return
+	}
+	value := d.value()
+	raw := d.text[value.from:value.to]
+	if a, known := d.schema.contexts[string(name)]; known && !isAbsent(raw) {
+		d.contexts[a] = value
+		if raw[0] != '"' {
+			code := metering.Malformed
+			if a == contextSequence { // an extension: CloudEvents itself would allow a number
+				code = metering.InvalidValue
+			}
+			d.refuse(code, contextNames[a], "%s must be a string, got %s", contextNames[a], echo(raw))
 		}
-		if v[0] == '"' {
-			d.contexts[a] = unquote(v)
-			return nil
-		}
-		code := metering.Malformed
-		if a == contextSequence { // an extension: CloudEvents itself would allow a number
-			code = metering.InvalidValue
-		}
-		d.refuse(code, contextNames[a], "%s must be a string, got %s", contextNames[a], echo(v))
-		return nil
+		return
 	}
 	switch string(name) {
 	case "data":
-		return d.parseDataValue()
+		d.data = value
 	case "data_base64":
-		v, err := d.value()
-		d.base64 = err == nil && !isAbsent(v)
-		return err
+		d.base64 = !isAbsent(raw)
 	}
-	return d.json.SkipValue()
 }
 
-// parseData reads the data of an event in binary mode.
-func (d *decoder) parseData() error {
-	if len(d.raw) == 0 {
-		d.noData = "nothing"
-		return nil
-	}
-	if err := d.parseDataValue(); err != nil {
-		return err
-	}
-	return d.parseEnd()
-}
-
-func (d *decoder) parseDataValue() error {
-	if d.json.PeekKind() == '{' {
-		d.noData = ""
-		return d.object(d.parseMember)
-	}
-	v, err := d.value()
-	if err == nil && string(v) != "null" {
-		d.noData = echo(v)
-	}
-	return err
-}
-
-// parseMember reads one member of data.
-func (d *decoder) parseMember(name []byte) error {
+// walkData notes one member of data.
+func (d *decoder) walkData(name []byte) {
+	value := d.value()
 	m, known := d.schema.members[string(name)]
-	switch {
-	case !known:
+	if !known {
 		if d.unknown == "" || string(name) < d.unknown {
-			d.unknown = cut(string(name), metering.MaxTextLength)
+			d.unknown = string(name)
 		}
 		if len(name) == 0 {
 			d.refuse(metering.UnknownField, dataPath, "data has a member without a name")
 		}
-		return d.json.SkipValue()
-	case m == memberTags && d.json.PeekKind() == '{':
-		if err := d.object(d.parseTag); err != nil {
-			return err
-		}
-		if d.tagCount > 0 {
-			d.given |= setOf(m)
-		}
-		return nil
+		return
 	}
-	v, err := d.value()
-	if err == nil && !isAbsent(v) {
+	raw := d.text[value.from:value.to]
+	if !isAbsent(raw) && !(m == memberTags && isEmptyObject(raw)) {
 		d.given |= setOf(m)
-		d.values[m] = v
+		d.values[m] = value
 	}
-	return err
 }
 
-func (d *decoder) parseTag(key []byte) error {
-	v, err := d.value()
-	if err != nil {
-		return err
+// context returns the text of an attribute; nothing when it is absent or not a
+// string.
+func (d *decoder) context(a contextAttribute) []byte {
+	s := d.contexts[a]
+	if s.isZero() || d.text[s.from] != '"' {
+		return nil
 	}
-	if d.tagCount++; d.tagCount <= metering.MaxTags {
-		d.tags = append(d.tags, rawTag{key, v})
-	}
-	return nil
+	return unquote(d.text[s.from:s.to])
+}
+
+// raw returns a member of data as JSON; nothing when it is absent.
+func (d *decoder) raw(m member) []byte {
+	s := d.values[m]
+	return d.text[s.from:s.to]
 }
 
 // refuse notes a reason to refuse the event if it is the lowest so far.
@@ -293,14 +259,10 @@ func (d *decoder) refused(code metering.RejectCode) bool {
 	return d.worst.Code != 0 && d.worst.Code <= code
 }
 
-func (d *decoder) refuseSyntax(err error) {
-	d.refuse(metering.Malformed, "", "not a JSON object as RFC 7493 wants it: %s", syntaxText(err))
-}
-
 // syntaxText says what is wrong with a JSON text.
 func syntaxText(err error) string {
-	if err == nil {
-		return "another kind of value"
+	if err == io.EOF {
+		return "it is empty"
 	}
 	return cut(strings.TrimPrefix(err.Error(), "jsontext: "), maxSyntaxTextBytes)
 }
@@ -311,17 +273,21 @@ const maxSyntaxTextBytes = 256
 
 // isAbsent reports whether a member counts as not given: null, or an empty text
 // (spec 2-metering, "Limits").
-func isAbsent(v []byte) bool { return string(v) == "null" || string(v) == `""` }
+func isAbsent(raw []byte) bool { return string(raw) == "null" || string(raw) == `""` }
 
-// unquote returns the text of a valid JSON string.
-func unquote(v []byte) []byte {
-	inner := v[1 : len(v)-1]
+func isEmptyObject(raw []byte) bool {
+	return raw[0] == '{' && len(bytes.Trim(raw[1:len(raw)-1], jsonSpace)) == 0
+}
+
+// unquote returns the text of a JSON string.
+func unquote(raw []byte) []byte {
+	inner := raw[1 : len(raw)-1]
 	if bytes.IndexByte(inner, '\\') < 0 {
 		return inner
 	}
-	text, err := jsontext.AppendUnquote(nil, v)
-	if err != nil {
-		metering.Bug("unquote %q, which was read as valid: %v", v, err)
+	text, err := jsontext.AppendUnquote(nil, raw)
+	if err != nil { // bad UTF-8: the event is refused, this is for its receipt
+		return bytes.ToValidUTF8(inner, []byte("\uFFFD"))
 	}
 	return text
 }

@@ -1,10 +1,13 @@
 package ingest
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/meterbook/meterbook/internal/metering"
 )
@@ -27,33 +30,46 @@ func attributeOf(header string) (string, bool) {
 }
 
 // decodeBinary decodes an event whose attributes are in the headers and whose
-// data is the body.
+// data is the body: it puts them together to the same event in structured form.
 func (d *decoder) decodeBinary(c *chunk, h http.Header, body []byte) {
 	d.begin(body)
+	if err := d.checkText(); err != nil { // else the body could end data and add attributes
+		d.refuse(metering.Malformed, "", "the body is not JSON as RFC 7493 wants it: %s", syntaxText(err))
+		body = []byte("null")
+	}
+	text, refused := []byte(`{"data":`), d.worst
+	text = append(text, body...)
 	for header, values := range h {
 		name, ok := attributeOf(header)
-		if !ok {
-			continue
-		}
-		a, known := d.schema.contexts[name]
-		if !known || a == contextDataContentType {
+		if _, known := d.schema.contexts[name]; !ok || !known || name == contextNames[contextDataContentType] {
 			continue // an extension; the data's type is the header Content-Type
 		}
-		if len(values) != 1 {
-			d.refuse(metering.Malformed, name, "header ce-%s must be given once, got %d times", name, len(values))
+		value, ok := decodeHeader(values[0])
+		if len(values) != 1 || !ok {
+			r := metering.Rejection{Code: metering.Malformed, Field: name,
+				Message: fmt.Sprintf("header ce-%s must be given once, as percent-encoded UTF-8, got %s", name, quoted(strings.Join(values, ", ")))}
+			if refused.Code == 0 || r.Before(refused) {
+				refused = r
+			}
 			continue
 		}
-		text, ok := decodeHeader(values[0])
-		if !ok {
-			d.refuse(metering.Malformed, name, "header ce-%s must be percent-encoded UTF-8, got %s", name, quoted(values[0]))
-			continue
-		}
-		d.contexts[a] = []byte(text)
+		text = append(text, ',', '"')
+		text = append(text, name...)
+		text = append(text, '"', ':')
+		text = appendQuoted(text, value)
 	}
-	if err := d.parseData(); err != nil {
-		d.refuseSyntax(err)
-	}
+	d.begin(append(text, '}'))
+	d.worst = refused
+	d.walk()
 	d.finish(c, 0)
+}
+
+func appendQuoted(dst []byte, s string) []byte {
+	dst, err := jsontext.AppendQuote(dst, s)
+	if err != nil {
+		metering.Bug("quote %q, which is valid UTF-8: %v", s, err)
+	}
+	return dst
 }
 
 // decodeHeader undoes the quotes of RFC 7230 and then the percent-encoding, as

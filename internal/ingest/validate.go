@@ -52,36 +52,38 @@ func (d *decoder) checkEnvelope() {
 	switch {
 	case d.base64:
 		d.refuse(metering.Malformed, "data_base64", "data_base64 is not accepted: data must be an object")
-	case d.noData != "":
-		d.refuse(metering.Malformed, "data", "data must be an object, got %s", d.noData)
+	case d.data.isZero():
+		d.refuse(metering.Malformed, "data", "data is required: an object")
+	case d.text[d.data.from] != '{':
+		d.refuse(metering.Malformed, "data", "data must be an object, got %s", echo(d.text[d.data.from:d.data.to]))
 	}
 	for _, a := range [...]contextAttribute{contextID, contextSource, contextType} {
-		if len(d.contexts[a]) == 0 {
+		if len(d.context(a)) == 0 {
 			d.refuse(metering.Malformed, contextNames[a], "%s is required: a text that is not empty", contextNames[a])
 		}
 	}
-	if v := d.contexts[contextSpecVersion]; string(v) != "1.0" {
+	if v := d.context(contextSpecVersion); string(v) != "1.0" {
 		d.refuse(metering.Malformed, "specversion", `specversion must be "1.0", got %s`, quoted(string(v)))
 	}
 }
 
 func (d *decoder) checkSize() {
-	if n := len(d.raw); n > metering.MaxEventBytes {
+	if n := len(d.text); n > metering.MaxEventBytes {
 		d.refuse(metering.TooLarge, "", "an event must have at most %d bytes, got %d", metering.MaxEventBytes, n)
 	}
 }
 
 func (d *decoder) checkType() {
-	d.kind = d.schema.kinds[string(d.contexts[contextType])]
+	d.kind = d.schema.kinds[string(d.context(contextType))]
 	if d.kind == 0 {
 		d.refuse(metering.UnsupportedType, "type", "type must be %s, %s or %s, got %s",
-			typeState, typeQuantity, typeRetraction, quoted(string(d.contexts[contextType])))
+			typeState, typeQuantity, typeRetraction, quoted(string(d.context(contextType))))
 	}
 }
 
 // checkMeasure finds the resource type; a retraction has none.
 func (d *decoder) checkMeasure() {
-	v := d.values[memberResourceType]
+	v := d.raw(memberResourceType)
 	if d.kind == metering.RetractionMade || len(v) == 0 || v[0] != '"' {
 		return
 	}
@@ -97,19 +99,19 @@ func (d *decoder) checkMeasure() {
 
 // deletion reports whether the event tells that a resource is gone.
 func (d *decoder) deletion() bool {
-	return d.kind == metering.StateObserved && string(d.values[memberStatus]) == `"deleted"`
+	return d.kind == metering.StateObserved && string(d.raw(memberStatus)) == `"deleted"`
 }
 
 func (d *decoder) checkMissing() {
 	required := d.schema.required[d.kind][d.resource]
-	if d.kind == metering.StateObserved && string(d.values[memberStatus]) != `"active"` {
+	if d.kind == metering.StateObserved && string(d.raw(memberStatus)) != `"active"` {
 		required = d.schema.core[d.kind]
 	}
 	if missing := required &^ d.given; missing != 0 {
 		m := missing.first()
 		d.refuse(metering.MissingField, m.path(), "%s is required", m.name())
 	}
-	if len(d.contexts[contextTime]) == 0 {
+	if len(d.context(contextTime)) == 0 {
 		d.refuse(metering.MissingField, "time", "time is required")
 	}
 }
@@ -121,11 +123,11 @@ func (d *decoder) checkUnknown() {
 		case d.resource.Valid():
 			d.refuse(metering.UnknownField, m.path(), "%s does not have %s", d.resource, m.name())
 		default:
-			d.refuse(metering.UnknownField, m.path(), "%s does not have data.%s", d.contexts[contextType], m.name())
+			d.refuse(metering.UnknownField, m.path(), "%s does not have data.%s", d.context(contextType), m.name())
 		}
 	}
 	if d.unknown != "" {
-		d.refuse(metering.UnknownField, dataPath+d.unknown, "data has no member %s", quoted(d.unknown))
+		d.refuse(metering.UnknownField, dataPath+cut(d.unknown, metering.MaxTextLength), "data has no member %s", quoted(d.unknown))
 	}
 }
 

@@ -3,6 +3,7 @@ package ingest
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"unicode"
 	"unicode/utf8"
@@ -13,18 +14,18 @@ import (
 // readValues reads all values of an event that has every member it needs and
 // no other, into the observation. It refuses those that are not allowed.
 func (d *decoder) readValues(o *metering.Observation) {
-	o.Name.ID = d.identifier("id", d.contexts[contextID], metering.MaxIDBytes, false)
-	o.Name.Source = d.identifier("source", d.contexts[contextSource], metering.MaxSourceBytes, true)
+	o.Name.ID = d.identifier("id", d.context(contextID), metering.MaxIDBytes, false)
+	o.Name.Source = d.identifier("source", d.context(contextSource), metering.MaxSourceBytes, true)
 	o.Name.Project = metering.ProjectID(d.integer(memberProjectID, 1, metering.MaxProjectID))
-	o.Time = d.instant("time", "time", d.contexts[contextTime])
+	o.Time = d.instant("time", "time", d.context(contextTime))
 	o.Sequence = d.sequence()
-	if v := d.contexts[contextDataContentType]; len(v) > 0 && !isJSON(string(v)) {
+	if v := d.context(contextDataContentType); len(v) > 0 && !isJSON(string(v)) {
 		d.refuse(metering.InvalidValue, contextNames[contextDataContentType], "datacontenttype must be application/json or absent, got %s", quoted(string(v)))
 	}
 	if o.Kind == metering.RetractionMade {
 		o.TargetID = d.identifier(memberID.path(), d.stringOf(memberID), metering.MaxIDBytes, false)
 		o.TargetSource = d.identifier(memberSource.path(), d.stringOf(memberSource), metering.MaxSourceBytes, true)
-		o.Reason = d.text(memberReason)
+		o.Reason = d.freeText(memberReason)
 		return
 	}
 	o.Resource = metering.ResourceKey{
@@ -35,7 +36,7 @@ func (d *decoder) readValues(o *metering.Observation) {
 	}
 	if !d.resource.Valid() {
 		d.refuse(metering.InvalidValue, memberResourceType.path(), "resource_type must be one of the %d types, got %s",
-			metering.TypeCount, echo(d.values[memberResourceType]))
+			metering.TypeCount, echo(d.raw(memberResourceType)))
 	}
 	if o.Kind == metering.StateObserved {
 		d.readState(o)
@@ -47,7 +48,7 @@ func (d *decoder) readValues(o *metering.Observation) {
 // readState reads what only states have. What a deletion carries besides is not
 // looked at.
 func (d *decoder) readState(o *metering.Observation) {
-	switch status := d.values[memberStatus]; {
+	switch status := d.raw(memberStatus); {
 	case d.deletion():
 		o.Deleted = true
 		o.Meter = metering.Meter{Type: d.resource}
@@ -68,7 +69,7 @@ func (d *decoder) readState(o *metering.Observation) {
 func (d *decoder) readQuantity(o *metering.Observation) {
 	o.From = d.instant(memberFrom.path(), memberFrom.name(), d.stringOf(memberFrom))
 	o.To = d.instant(memberTo.path(), memberTo.name(), d.stringOf(memberTo))
-	v := d.values[memberQuantity]
+	v := d.raw(memberQuantity)
 	digits := v
 	if v[0] == '"' {
 		digits = unquote(v)
@@ -104,7 +105,7 @@ func (d *decoder) readDescription(o *metering.Observation) {
 	if d.given.has(memberTags) {
 		o.Attributes.Tags = d.readTags()
 	}
-	metric, unit := d.text(memberBillingMetricName), d.text(memberBillingValueUnit)
+	metric, unit := d.freeText(memberBillingMetricName), d.freeText(memberBillingValueUnit)
 	if d.refused(metering.InvalidValue) {
 		return
 	}
@@ -136,7 +137,7 @@ func (d *decoder) meter(metric, unit string, a *metering.Attributes) metering.Me
 func (d *decoder) attribute(m member, a metering.Attribute) string {
 	switch a.Form() {
 	case metering.FormText:
-		return d.text(m)
+		return d.freeText(m)
 	case metering.FormUUID:
 		s := string(d.stringOf(m))
 		u, ok := metering.ParseUUID(s)
@@ -151,7 +152,7 @@ func (d *decoder) attribute(m member, a metering.Attribute) string {
 		v := d.stringOf(m)
 		addr, err := netip.ParseAddr(string(v))
 		if err != nil || addr.Zone() != "" {
-			d.refuse(metering.InvalidValue, m.path(), "%s must be an IPv4 or IPv6 address without a zone, got %s", m.name(), echo(d.values[m]))
+			d.refuse(metering.InvalidValue, m.path(), "%s must be an IPv4 or IPv6 address without a zone, got %s", m.name(), echo(d.raw(m)))
 			return ""
 		}
 		return addr.Unmap().String()
@@ -162,7 +163,7 @@ func (d *decoder) attribute(m member, a metering.Attribute) string {
 				return allowed
 			}
 		}
-		d.refuse(metering.InvalidValue, m.path(), "%s must be vm, baremetal or router, got %s", m.name(), echo(d.values[m]))
+		d.refuse(metering.InvalidValue, m.path(), "%s must be vm, baremetal or router, got %s", m.name(), echo(d.raw(m)))
 		return ""
 	}
 	metering.Bug("attribute %s has form %d", a, a.Form())
@@ -187,22 +188,22 @@ func (d *decoder) resourceID() metering.UUID {
 }
 
 func (d *decoder) refuseUUID(m member) {
-	d.refuse(metering.InvalidValue, m.path(), "%s must be a UUID in its 36-character form, got %s", m.name(), echo(d.values[m]))
+	d.refuse(metering.InvalidValue, m.path(), "%s must be a UUID in its 36-character form, got %s", m.name(), echo(d.raw(m)))
 }
 
 // stringOf returns the text of a member; any other kind of value gives nothing,
 // which no rule takes but that of an optional text.
 func (d *decoder) stringOf(m member) []byte {
-	v := d.values[m]
+	v := d.raw(m)
 	if len(v) == 0 || v[0] != '"' {
 		return nil
 	}
 	return unquote(v)
 }
 
-// text reads an optional text of free form.
-func (d *decoder) text(m member) string {
-	v := d.values[m]
+// freeText reads an optional text of free form.
+func (d *decoder) freeText(m member) string {
+	v := d.raw(m)
 	if len(v) == 0 {
 		return ""
 	}
@@ -254,7 +255,7 @@ func (d *decoder) identifier(field string, text []byte, limitBytes int, uri bool
 
 // integer reads a JSON integer in plain notation.
 func (d *decoder) integer(m member, least, most int64) int64 {
-	v := d.values[m]
+	v := d.raw(m)
 	n, err := strconv.ParseInt(string(v), 10, 64)
 	if err == nil && least <= n && n <= most {
 		return n
@@ -285,7 +286,7 @@ func isDigits(v []byte) bool {
 }
 
 func (d *decoder) sequence() metering.Sequence {
-	v := d.contexts[contextSequence]
+	v := d.context(contextSequence)
 	if len(v) == 0 {
 		return 0
 	}
@@ -315,27 +316,37 @@ func (d *decoder) instant(field, name string, text []byte) metering.Instant {
 // readTags reads the tags, sorted by key.
 func (d *decoder) readTags() metering.Tags {
 	path := memberTags.path()
-	if v := d.values[memberTags]; len(v) > 0 {
+	if v := d.raw(memberTags); v[0] != '{' {
 		d.refuse(metering.InvalidValue, path, "tags must be an object of strings, got %s", echo(v))
 		return nil
 	}
-	if d.tagCount > metering.MaxTags {
-		d.refuse(metering.InvalidValue, path, "there must be at most %d tags, got %d", metering.MaxTags, d.tagCount)
-		return nil
-	}
-	tags := make(metering.Tags, 0, len(d.tags))
-	for _, raw := range d.tags {
-		if len(raw.key) == 0 || !fits(raw.key, metering.MaxTagKeyLength) {
-			d.refuse(metering.InvalidValue, path, "a tag's key must have 1 to %d characters and no control characters, got %s", metering.MaxTagKeyLength, quoted(string(raw.key)))
-			continue
+	tags, count := d.tags[:0], 0
+	d.at = d.values[memberTags].from
+	d.object(func(key []byte) {
+		value := d.value()
+		if count++; count <= metering.MaxTags {
+			tags = append(tags, d.readTag(key, d.text[value.from:value.to]))
 		}
-		key := d.texts.intern(raw.key)
-		if raw.value[0] != '"' || !fits(unquote(raw.value), metering.MaxTagValueLength) {
-			d.refuse(metering.InvalidValue, path+"."+key, "a tag's value must be a text of up to %d characters without control characters, got %s", metering.MaxTagValueLength, echo(raw.value))
-			continue
-		}
-		tags = append(tags, metering.Tag{Key: key, Value: d.texts.intern(unquote(raw.value))})
+	})
+	if count > metering.MaxTags {
+		d.refuse(metering.InvalidValue, path, "there must be at most %d tags, got %d", metering.MaxTags, count)
 	}
 	metering.SortTags(tags)
-	return tags
+	d.tags = tags
+	return slices.Clone(tags)
+}
+
+func (d *decoder) readTag(key, raw []byte) metering.Tag {
+	path := memberTags.path()
+	if len(key) == 0 || !fits(key, metering.MaxTagKeyLength) {
+		d.refuse(metering.InvalidValue, path, "a tag's key must have 1 to %d characters and no control characters, got %s", metering.MaxTagKeyLength, quoted(string(key)))
+		return metering.Tag{}
+	}
+	t := metering.Tag{Key: d.texts.intern(key)}
+	if raw[0] != '"' || !fits(unquote(raw), metering.MaxTagValueLength) {
+		d.refuse(metering.InvalidValue, path+"."+t.Key, "a tag's value must be a text of up to %d characters without control characters, got %s", metering.MaxTagValueLength, echo(raw))
+		return t
+	}
+	t.Value = d.texts.intern(unquote(raw))
+	return t
 }
