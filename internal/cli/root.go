@@ -47,7 +47,26 @@ Ask for a report:   meterbook report --from 2024-07-01 --to 2024-08-01`,
 		root.AddCommand(cmd)
 	}
 	root.AddCommand(newVersion(), newExitCodes())
+	root.SetHelpCommand(newHelp(root))
 	return root
+}
+
+// newHelp is cobra's own help, but for a topic that does not exist, which is a
+// wrong command line.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [command]",
+		Short:   "Explain a command or a topic",
+		Example: "  meterbook help report\n  meterbook help exit-codes",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return &usageError{root.CommandPath(), fmt.Sprintf("unknown help topic %q", strings.Join(args, " "))}
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
 }
 
 // asGroup makes a command that only holds others: alone it prints its help, and
