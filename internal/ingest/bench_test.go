@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/meterbook/meterbook/internal/metering"
 )
 
 // benchmarkEvents are typical: states of instances with a name and two tags,
@@ -79,5 +77,3 @@ func BenchmarkReceive(b *testing.B) {
 		})
 	}
 }
-
-var _ = metering.Instant(0)

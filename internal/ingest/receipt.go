@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"net/http"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/meterbook/meterbook/internal/metering"
@@ -142,8 +143,10 @@ func (s *Service) settle(r *Receipt, c *chunk, outcomes []report.Outcome) {
 	s.onDuplicates(r.Duplicates - duplicates)
 }
 
-// cut shortens a text that is echoed to at most limit bytes, between characters.
+// cut shortens a text that is echoed to at most limit bytes, between characters,
+// and mends its UTF-8, which may be what is wrong with it.
 func cut(s string, limit int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= limit {
 		return s
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/report"
@@ -167,6 +168,7 @@ func TestMalformedTexts(t *testing.T) {
 		"a name twice in data":     strings.Replace(good, `"data":{`, `"data":{"project_id":10,`, 1),
 		"a name twice in a member": strings.Replace(good, `"data":{`, `"data":{"tags":{"a":"1","a":"1"},`, 1),
 		"bad UTF-8":                strings.Replace(good, `"data":{`, `"data":{"name":"`+"\xff"+`",`, 1),
+		"bad UTF-8 in the id":      `{"id":"` + "\xff" + `"}`,
 		"a lone surrogate":         strings.Replace(good, `"data":{`, `"data":{"name":"\ud800",`, 1),
 		"a raw control character":  strings.Replace(good, `"data":{`, "\"data\":{\"name\":\"\n\",", 1),
 		"too deep":                 strings.Repeat(`{"a":`, 20000),
@@ -174,6 +176,9 @@ func TestMalformedTexts(t *testing.T) {
 	s := newRecorder().service()
 	for name, body := range cases {
 		got := refusalOf(t, s, anywhere(), body)
+		if !utf8.ValidString(got.ID + got.Message) {
+			t.Errorf("%s: bad UTF-8 in %+v", name, got)
+		}
 		if got.Code != "malformed" || got.Field != "" || got.Index != 0 {
 			t.Errorf("%s: got %+v", name, got)
 		}
