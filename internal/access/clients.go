@@ -60,7 +60,10 @@ func (r *Registry) Client(by *Caller, id report.ClientID, dir report.Directory) 
 	if c, exists := r.current.Load().clients[id]; exists && by.seesClient(id, dir) {
 		return c, nil
 	}
-	return Client{}, metering.Errorf(metering.KindNotFound, "There is no client %.*s", MaxIDLength, id)
+	if !validID(string(id)) { // it might be a token
+		return Client{}, metering.Errorf(metering.KindNotFound, "There is no such client")
+	}
+	return Client{}, metering.Errorf(metering.KindNotFound, "There is no client %s", id)
 }
 
 // ClientNumber returns the client's number, 0 for a client that is gone.

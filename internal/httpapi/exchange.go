@@ -29,6 +29,7 @@ type exchange struct {
 	s       *Server
 	w       http.ResponseWriter
 	r       *http.Request
+	body    *pacedBody // nil: the request has none
 	control *http.ResponseController
 	id      RequestID
 	begun   time.Time

@@ -13,22 +13,26 @@ const minProgress = 4 << 10
 
 // watchClient limits how slowly the client may send and read.
 func (x *exchange) watchClient() {
-	x.extendWrite()
-	if x.r.Body == nil || x.r.Body == http.NoBody {
-		return
+	if x.r.Body != nil && x.r.Body != http.NoBody {
+		x.body = &pacedBody{ReadCloser: x.r.Body, x: x}
+		x.body.renew()
+		// Also for a body that no handler reads: net/http reads its rest.
+		x.setReadDeadline(x.s.options.Wall().Add(x.body.left))
+		// A copy, since net/http looks at the body that it made itself.
+		x.r = x.r.WithContext(x.r.Context())
+		x.r.Body = x.body
 	}
-	body := &pacedBody{ReadCloser: x.r.Body, x: x}
-	body.renew()
-	// Also for a body that no handler reads: net/http reads its rest.
-	x.setReadDeadline(x.s.options.Wall().Add(body.left))
-	x.r.Body = body
+	x.extendWrite()
 }
 
 // extendWrite gives the client the whole timeout again to accept what is
-// written next.
+// written next. Before net/http writes, it reads what is left of the body.
 func (x *exchange) extendWrite() {
-	err := x.control.SetWriteDeadline(x.s.options.Wall().Add(x.s.options.SlowClientTimeout))
-	x.noteDeadline(err)
+	timeout := x.s.options.SlowClientTimeout
+	if x.body != nil && !x.body.ended {
+		timeout += x.body.left
+	}
+	x.noteDeadline(x.control.SetWriteDeadline(x.s.options.Wall().Add(timeout)))
 }
 
 func (x *exchange) setReadDeadline(at time.Time) { x.noteDeadline(x.control.SetReadDeadline(at)) }
@@ -46,9 +50,10 @@ func (x *exchange) noteDeadline(err error) {
 // the time in which the server does not read.
 type pacedBody struct {
 	io.ReadCloser
-	x    *exchange
-	left time.Duration // until progress must have been made
-	got  int           // bytes since the last progress
+	x     *exchange
+	left  time.Duration // until progress must have been made
+	got   int           // bytes since the last progress
+	ended bool
 }
 
 func (b *pacedBody) renew() { b.left, b.got = b.x.s.options.SlowClientTimeout, 0 }
@@ -59,15 +64,15 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	before := wall()
 	b.x.setReadDeadline(before.Add(b.left))
 	n, err := b.ReadCloser.Read(p)
-	if err != nil {
+	if errors.Is(err, io.EOF) {
 		// net/http goes on reading to notice when the client leaves; that must
 		// not run into this deadline.
 		b.x.setReadDeadline(time.Time{})
-		return n, err
+		b.ended = true
 	}
 	b.left -= wall().Sub(before)
 	if b.got += n; b.got >= minProgress {
 		b.renew()
 	}
-	return n, nil
+	return n, err
 }
