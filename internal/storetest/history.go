@@ -2,10 +2,12 @@ package storetest
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/report"
@@ -134,11 +136,16 @@ func (g *generator) addResource() {
 }
 
 // name gives an observation a name of its own: ids of different lengths,
-// sources that sort apart from their ids, and ids that other sources or
-// projects use as well.
+// sources that sort apart from their ids, UUIDs in both letter cases (which are
+// different names), and ids that other sources or projects use as well.
 func (g *generator) name(project metering.ProjectID) metering.ObservationName {
-	ids := []string{"e", "zz", "é", ""}
-	id := pick(g.Rand, ids...) + strconv.Itoa(len(g.names)+1)
+	id := pick(g.Rand, "e", "zz", "é", "") + strconv.Itoa(len(g.names)+1)
+	if g.chance(25) {
+		id = fmt.Sprintf("abcdef00-0000-4000-8000-%012x", g.IntN(6))
+		if g.chance(40) {
+			id = strings.ToUpper(id)
+		}
+	}
 	if len(g.names) > 0 && g.chance(10) {
 		id = pick(g.Rand, g.names...).ID
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/report"
@@ -64,17 +65,18 @@ func (g *asker) chance(percent int) bool { return g.IntN(100) < percent }
 func (g *asker) period() metering.Period {
 	first, last := dayOf(g.h.Start), dayOf(g.h.End)
 	day := first - 1 + metering.Day(g.IntN(int(last-first)+3))
-	switch g.IntN(10) {
+	switch t := g.h.Start.Time(); g.IntN(11) {
 	case 0:
 		return metering.Period{From: day, To: day} // empty
 	case 1:
 		return metering.Period{From: metering.DayOf(1, 1, 1), To: metering.DayOf(9999, 12, 31) + 1}
 	case 2:
-		t := g.h.Start.Time()
 		return metering.Period{From: metering.DayOf(t.Year(), t.Month(), 1), To: metering.DayOf(t.Year(), t.Month()+1, 1)}
 	case 3:
-		return metering.Period{From: metering.DayOf(g.h.Start.Time().Year(), 1, 1), To: metering.DayOf(g.h.Start.Time().Year()+1, 1, 1)}
-	case 4, 5, 6:
+		return metering.Period{From: metering.DayOf(t.Year(), 1, 1), To: metering.DayOf(t.Year()+1, 1, 1)}
+	case 4:
+		return metering.Period{From: metering.DayOf(t.Year(), t.Month()+1, 1), To: metering.DayOf(t.Year(), t.Month()+2+time.Month(g.IntN(2)), 1)}
+	case 5, 6, 7:
 		return metering.Period{From: day, To: day + 1}
 	}
 	return metering.Period{From: day, To: day + 1 + metering.Day(g.IntN(4))}

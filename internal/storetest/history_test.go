@@ -58,7 +58,7 @@ func promises() map[string]int {
 		"at :30": 200, "just after :30": 200, "just before :30": 200, "at midnight": 100, "across midnight": 50,
 		"nothing sized": 50, "2^60 bytes": 50, "metric of the source": 100, "greatest bytes": 20,
 		"retracted": 200, "retraction before its target": 30, "same instant": 200, "corrected": 100, "overlapping": 100,
-		"empty report": 50, "full page": 250, "filtered report with lines": 80, "report by tags with lines": 80, "report of part of the projects with lines": 50,
+		"empty report": 50, "full page": 200, "filtered report with lines": 80, "report by tags with lines": 60, "report of part of the projects with lines": 50,
 	}
 }
 

@@ -194,9 +194,18 @@ func (p *player) finish() {
 		}
 		p.compare(p.h.Query(p.Rand, p.clock.Now()))
 		p.interfere()
-		if p.chance(30) {
-			p.setClock(p.clock.Now() + metering.Instant(p.Int64N(2*86400))*metering.Second)
-		}
+		p.sleep()
+	}
+}
+
+// sleep lets days pass, seldom months.
+func (p *player) sleep() {
+	const day = 86400
+	switch {
+	case p.chance(30):
+		p.setClock(p.clock.Now() + metering.Instant(p.Int64N(2*day))*metering.Second)
+	case p.chance(5):
+		p.setClock(p.clock.Now() + metering.Instant(p.Int64N(70*day))*metering.Second)
 	}
 }
 

@@ -1,6 +1,9 @@
 package storetest
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/report"
 )
@@ -30,6 +33,21 @@ func identities() []behaviour {
 				"instance/1 g1_min=60 2024-07-01T23:00:30Z..2024-07-01T23:59:30Z", "instance/2 g1_min=60 2024-07-01T23:00:30Z..2024-07-01T23:59:30Z",
 				"instance/3 g1_min=60 2024-07-01T23:00:30Z..2024-07-01T23:59:30Z", "instance/5 g1_min=60 2024-07-01T23:00:30Z..2024-07-01T23:59:30Z",
 				"instance/6 g1_min=60 2024-07-01T23:00:30Z..2024-07-01T23:59:30Z", "instance/4@11/76 g1_min=60 2024-07-01T23:00:30Z..2024-07-01T23:59:30Z")
+		}},
+		{"IDsAreTextsWhateverTheyLookLike", func(s *scene) {
+			ids := []string{"3c90c3cc-0d44-4b50-8888-28dd25736052", "3C90C3CC-0D44-4B50-8888-28DD25736052", "3c90c3cc-0d44-4b50-8888-28dd2573605", "3c90c3cc0d444b50888828dd25736052",
+				"61626364-6566-6768-696a-6b6c6d6e6f70", "abcdefghijklmnop", "{3c90c3cc-0d44-4b50-8888-28dd25736052}", strings.Repeat("i", metering.MaxIDBytes), strings.Repeat("i", metering.MaxIDBytes-1), "0", "00"}
+			var told []*metering.Observation
+			var want []string
+			for i, id := range ids {
+				told = append(told, s.state(instance(byte(i)), "2024-07-01T23:59:00Z", from("/a", id)))
+				want = append(want, fmt.Sprintf("instance/%d g1_min=1 2024-07-01T23:59:30Z..2024-07-01T23:59:30Z", i))
+			}
+			s.accept(told...)
+			s.expect(firstOfJuly(), want...)
+			s.send(strings.TrimSuffix(strings.Repeat("duplicate ", len(told)), " "), told...)
+			s.accept(s.retraction(told[0]), s.retraction(told[4]))
+			s.expect(firstOfJuly(), append(want[1:4:4], want[5:]...)...)
 		}},
 		{"OutcomesComeInOrder", func(s *scene) {
 			a, b := s.state(instance(1), "2024-07-01T10:00:00Z"), s.state(instance(2), "2024-07-01T10:00:00Z")

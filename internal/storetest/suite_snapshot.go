@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"sync"
 
@@ -53,10 +54,51 @@ func snapshots() []behaviour {
 			}
 			first.Close()
 		}},
+		{"BatchMayBeOfAnySize", checkGreatBatch},
+		{"AbandonedBatchGoesOn", func(s *scene) {
+			gone, cancel := context.WithCancel(s.t.Context())
+			cancel()
+			if outcomes, err := s.submit(batchOf(s.state(instance(1), "2024-07-01T23:59:00Z"))).Wait(gone); err == nil && words(outcomes) != "accepted" {
+				s.t.Errorf("want an error or the outcome, got %q", words(outcomes))
+			}
+			s.accept(s.state(instance(2), "2024-07-01T23:59:00Z"))
+			s.expect(firstOfJuly(), "instance/1 g1_min=1 2024-07-01T23:59:30Z..2024-07-01T23:59:30Z", "instance/2 g1_min=1 2024-07-01T23:59:30Z..2024-07-01T23:59:30Z")
+		}},
 		{"BatchBecomesVisibleAtOnce", checkAtomicBatches},
 		{"OneOfManySubmittersOfOneNameIsAccepted", checkOneWinner},
 		{"ManyWritersLoseNothing", checkManyWriters},
 	}
+}
+
+// checkGreatBatch sends more in one batch than a store would gather by itself,
+// and reads from its middle.
+func checkGreatBatch(s *scene) {
+	const size = 20_000
+	told := make([]*metering.Observation, 0, size+1)
+	for i := range size {
+		k := instance(byte(i))
+		k.ID[14], k.ID[13] = byte(i>>8), byte(i>>16)
+		told = append(told, s.state(k, "2024-07-01T23:59:00Z", from("/great", fmt.Sprint(i))))
+	}
+	outcomes := s.wait(s.submit(batchOf(append(told, told[0])...)))
+	for i, o := range outcomes {
+		if want := either(i == size, "duplicate", "accepted"); word(o) != want {
+			s.t.Fatalf("outcome %d: want %s, got %s", i, want, word(o))
+		}
+	}
+	q := s.query(firstOfJuly())
+	q.Limit, q.Offset = 2, size/2
+	check := func(when string) {
+		a := s.ask(q)
+		if a.Count != size || len(a.Totals) != 1 || a.Totals[0].Value != metering.AmountOf(size) || len(a.Lines) != 2 || a.Lines[1].Resource != told[size/2+1].Resource {
+			s.t.Errorf("the report of %d resources%s: count %d, totals %v, page %v", size, when, a.Count, a.Totals, formatAll(a.Lines, FormatLine))
+		}
+	}
+	check("")
+	if s.merge() {
+		check(" after merging")
+	}
+	s.steady(check)
 }
 
 // checkAtomicBatches reads while batches of ten resources are written: a report

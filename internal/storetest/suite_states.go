@@ -1,6 +1,9 @@
 package storetest
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/meterbook/meterbook/internal/metering"
 )
 
@@ -220,6 +223,7 @@ func lineStories() []behaviour {
 				"volume/3 volume_t_g1_gbm=0.000000001 2024-07-01T23:59:30Z..2024-07-01T23:59:30Z size=1")
 			s.expect(period("2024-06-01", "2024-07-01"), "volume/4 volume_t_g1_gbm=1168553.2270592 2024-06-12T00:00:30Z..2024-06-19T13:22:30Z size=107374182400")
 		}},
+		{"GreatestObservationsAreKeptWhole", checkGreatest},
 		{"AllTypesHaveLines", func(s *scene) {
 			var told []*metering.Observation
 			var want []string
@@ -236,4 +240,30 @@ func lineStories() []behaviour {
 			s.expect(firstOfJuly(), want...)
 		}},
 	}
+}
+
+// checkGreatest tells of resources at the limits of what an observation may
+// say, and demands every byte of it.
+func checkGreatest(s *scene) {
+	project := metering.ProjectID(metering.MaxProjectID)
+	edits := []edit{
+		named(strings.Repeat("🙂", metering.MaxTextLength)), with(metering.Flavor, strings.Repeat("ß", metering.MaxTextLength)), multiplied(metering.MaxCount), sequence(1<<63 - 1),
+		from(strings.Repeat("s", metering.MaxSourceBytes), strings.Repeat("é", metering.MaxIDBytes/2)),
+	}
+	for i := range metering.MaxTags {
+		key := fmt.Sprintf("%0*d", metering.MaxTagKeyLength, i)
+		edits = append(edits, tagged(key, strings.Repeat("界", metering.MaxTagValueLength)))
+	}
+	all := s.state(elsewhere(instance(1), project, metering.MaxRegionID), "2024-07-01T23:59:00Z", edits...)
+	first := s.state(elsewhere(instance(2), 1, 1), metering.MinEventTime.String())
+	s.accept(all, first, s.retraction(first, func(d *draft) { d.Reason = strings.Repeat("界", metering.MaxTextLength) }))
+	a := s.ask(s.query(firstOfJuly()))
+	s.steady(func(when string) {
+		again := s.ask(s.query(firstOfJuly()))
+		if len(again.Lines) != 1 || again.Lines[0].Resource != all.Resource || again.Lines[0].Meter != all.Meter || !again.Lines[0].Attributes.Equal(&all.Attributes) {
+			s.t.Errorf("the greatest observation was not kept whole%s: %s", when, formatAll(again.Lines, FormatLine))
+		}
+		AssertEqualAnswers(s.t, a, again)
+	})
+	s.send("duplicate", all)
 }
