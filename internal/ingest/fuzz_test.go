@@ -120,9 +120,9 @@ func receiptText(t *testing.T, r *Receipt) string {
 // answered for, and each line as it would be alone.
 func FuzzStream(f *testing.F) {
 	all := seeds(f)
-	f.Add([]byte(strings.Join(all, "\n")), false)
-	f.Add([]byte(strings.Join(all[:5], "\r\n\r\n \n")), false)
-	f.Add([]byte(encode(f, "gzip", strings.Join(all, "\n"))), true)
+	f.Add([]byte(strings.Join(all[:3], "\n")), false)
+	f.Add([]byte(strings.Join(all[3:9], "\r\n\r\n \n")), false)
+	f.Add([]byte(encode(f, "gzip", strings.Join(all[6:9], "\n"))), true)
 	f.Add([]byte("\x1f\x8b"), true)
 	f.Fuzz(func(t *testing.T, body []byte, compressed bool) {
 		store, h := newRecorder(), ndjson()

@@ -123,7 +123,7 @@ func TestValuesThatAreRefused(t *testing.T) {
 		path   string
 		values []any
 	}{
-		{instance, "data.project_id", []any{"10", 10.5, true, object{}, []int{}, raw("10.0"), raw("1e1")}},
+		{instance, "data.project_id", []any{"10", raw("10.5"), true, object{}, []int{}, raw("10.0"), raw("1e1")}},
 		{instance, "data.count", []any{"1", raw("1.0"), false}},
 		{volume, "data.size_bytes", []any{"1", raw("1e3"), raw("99999999999999999999")}},
 		{instance, "data.resource_type", []any{"Instance", "vm", 5}},

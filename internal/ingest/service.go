@@ -90,12 +90,20 @@ func (s *Service) Receive(ctx context.Context, p Permission, h http.Header, body
 		return nil, err
 	}
 	d := s.decoders.Get().(*decoder)
-	defer s.decoders.Put(d)
+	defer s.retire(d)
 	d.permission = p
 	if m.mode == modeStream {
 		return s.receiveStream(ctx, d, m, body)
 	}
 	return s.receiveWhole(ctx, d, m, h, body)
+}
+
+// retire keeps a decoder for reuse, without the body that it read last.
+func (s *Service) retire(d *decoder) {
+	d.begin(nil)
+	d.buffer = bytes.Buffer{}
+	d.json.Reset(&d.buffer)
+	s.decoders.Put(d)
 }
 
 // receiveWhole decodes all of the body before it submits any of it.

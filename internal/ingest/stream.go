@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/report"
@@ -119,7 +120,7 @@ func (st *stream) launch(ctx context.Context, next int) error {
 func (st *stream) land(ctx context.Context, left int) error {
 	for len(st.flights) > left {
 		oldest := st.flights[0]
-		st.flights = st.flights[1:]
+		st.flights = slices.Delete(st.flights, 0, 1) // so that nothing holds the chunk
 		if err := st.await(ctx, st.receipt, oldest.chunk, oldest.pending); err != nil {
 			st.breakStore(oldest.chunk.first, err)
 			return err
