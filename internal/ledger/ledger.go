@@ -26,9 +26,14 @@ const (
 	GroupObservations = 16_384
 	// DefaultMergeUnits is the number of changed resources (or days of counted
 	// resources) that are merged into a new base, for a small base.
-	DefaultMergeUnits = 65_536
+	DefaultMergeUnits = 32_768
 	// mergeShare: of a large base, at least 1/mergeShare must have changed.
 	mergeShare = 16
+	// IdleMergeUnits and 1/idleMergeShare of the base are worth a merge when
+	// nothing has come for IdleMergeAfter.
+	IdleMergeUnits = 1024
+	idleMergeShare = 64
+	IdleMergeAfter = 2 * time.Second
 	// DefaultMinFreeBytes of disk are left free: below, writes get a 503.
 	DefaultMinFreeBytes = 256 << 20
 )

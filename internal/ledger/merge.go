@@ -67,6 +67,15 @@ func (s *sequencer) considerMerge() {
 	}
 }
 
+// mergeWhenIdle merges less than would be worth it under load, so that reports
+// of a quiet time have nearly all in columns.
+func (s *sequencer) mergeWhenIdle() {
+	enough := max(IdleMergeUnits, s.delta.base.Resources()/idleMergeShare)
+	if s.merge.running == nil && len(s.delta.slots) >= min(enough, s.ledger.options.MergeUnits) {
+		s.beginMerge()
+	}
+}
+
 // beginMerge merges what is on the disk by now, in the background.
 func (s *sequencer) beginMerge() {
 	s.inflight.Wait() // then all of the delta is on the disk

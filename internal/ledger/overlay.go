@@ -25,6 +25,7 @@ type overlayBuilder struct {
 	q        *report.Query
 	from, to metering.Minute
 	overlay  columns.Overlay
+	usages   []metering.Usage // memory of the resource in hand
 	// days collects the changed days of counted resources, which are summed
 	// together with the days that did not change.
 	days map[metering.ResourceKey]*changedDays
@@ -49,7 +50,8 @@ func (b *overlayBuilder) add(c *change) {
 	b.mask(c.base)
 	key := c.is.unit.Resource
 	if key.Type.Measure() != metering.Counted {
-		b.addLines(key, c.is.timeline.Usage(b.from, b.to))
+		b.usages = c.is.timeline.UsageIn(b.usages, b.from, b.to)
+		b.addLines(key, b.usages)
 		return
 	}
 	if b.days == nil {
@@ -96,14 +98,15 @@ func withDays(sums []metering.DaySum, days []*folded) []metering.DaySum {
 }
 
 func (b *overlayBuilder) addLines(key metering.ResourceKey, usages []metering.Usage) {
-	for _, u := range usages {
-		line := &report.Line{
+	for i := range usages {
+		u := &usages[i]
+		line := report.Line{
 			Resource: key, Meter: u.Meter, Value: u.Value, First: u.First, Last: u.Last, Attributes: u.Attributes,
 		}
 		if key.Type.Measure() == metering.Sized {
 			line.SizeBytes = u.Multiplier
 		}
-		if b.q.Selects(line) {
+		if b.q.Selects(&line) {
 			b.overlay.Lines = append(b.overlay.Lines, line)
 		}
 	}

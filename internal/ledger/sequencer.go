@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -61,10 +62,15 @@ type job struct {
 
 // run is the sequencer's goroutine.
 func (s *sequencer) run() {
+	idle := time.NewTimer(IdleMergeAfter)
+	defer idle.Stop()
 	for {
 		select {
 		case r := <-s.queue:
 			s.process(s.gather(r))
+			idle.Reset(IdleMergeAfter)
+		case <-idle.C:
+			s.mergeWhenIdle()
 		case m := <-s.merge.finished:
 			s.finishMerge(m)
 		case <-s.ledger.closing:

@@ -14,9 +14,13 @@ type Usage struct {
 
 // Usage returns what the minutes [from, to) count, a Usage a meter, in the order
 // of the meters. There is none for a meter without a minute.
-func (t Timeline) Usage(from, to Minute) []Usage {
-	var usages []Usage
-	for _, s := range t.Segments {
+func (t Timeline) Usage(from, to Minute) []Usage { return t.UsageIn(nil, from, to) }
+
+// UsageIn is Usage that reuses the memory of buf.
+func (t Timeline) UsageIn(buf []Usage, from, to Minute) []Usage {
+	usages := buf[:0]
+	for i := range t.Segments {
+		s := &t.Segments[i]
 		start, end := max(s.From, from), min(s.To, to)
 		if start >= end {
 			continue
@@ -26,8 +30,14 @@ func (t Timeline) Usage(from, to Minute) []Usage {
 		u.Last = (end - 1).Sample()
 		u.Multiplier, u.Attributes = s.Is.Multiplier, &s.Is.Attributes
 	}
-	slices.SortFunc(usages, func(a, b Usage) int { return a.Meter.Compare(b.Meter) })
+	sortUsages(usages)
 	return usages
+}
+
+func sortUsages(usages []Usage) {
+	if len(usages) > 1 {
+		slices.SortFunc(usages, func(a, b Usage) int { return a.Meter.Compare(b.Meter) })
+	}
 }
 
 // SumDays returns what day sums in ascending order of days count in the period,
@@ -44,7 +54,7 @@ func SumDays(sums []DaySum, in Period) []Usage {
 		u.Last = min(max(u.Last, s.Last), in.To.Start())
 		u.Attributes = s.Attributes
 	}
-	slices.SortFunc(usages, func(a, b Usage) int { return a.Meter.Compare(b.Meter) })
+	sortUsages(usages)
 	return usages
 }
 

@@ -9,8 +9,8 @@ import (
 
 // Overlay is what changed after a base was built, as one report sees it.
 type Overlay struct {
-	Mask  Mask           // resources of the base that have changed; nil: none
-	Lines []*report.Line // selected lines of changed and new resources, in any order
+	Mask  Mask          // resources of the base that have changed; nil: none
+	Lines []report.Line // selected lines of changed and new resources, in any order
 }
 
 // Report answers a query from the base and what changed since. The base must
@@ -19,8 +19,7 @@ func (b *Base) Report(q *report.Query, o Overlay) *report.Report {
 	p := newPicker(q)
 	s := newScan(q, b.projectionFor(q, p).readAt(q.Now), o.Mask)
 	s.run(p)
-	page := &page{scan: s, q: q, fresh: o.Lines}
-	page.sortFresh()
+	page := &page{scan: s, q: q, fresh: firstLines(q.Order, o.Lines, s.most)}
 	return &report.Report{
 		Count:  s.count + len(o.Lines),
 		Totals: addTotals(s.totals(), o.Lines),
@@ -30,13 +29,14 @@ func (b *Base) Report(q *report.Query, o Overlay) *report.Report {
 }
 
 // addTotals adds lines to totals that are in order.
-func addTotals(totals []report.Total, lines []*report.Line) []report.Total {
+func addTotals(totals []report.Total, lines []report.Line) []report.Total {
 	type place struct {
 		region metering.RegionID
 		meter  metering.Meter
 	}
 	fresh := map[place]metering.Amount{}
-	for _, l := range lines {
+	for i := range lines {
+		l := &lines[i]
 		if l.Meter.Type.HasTotals() {
 			at := place{l.Resource.Region, l.Meter}
 			fresh[at] = fresh[at].Add(l.Value)
@@ -66,8 +66,27 @@ type page struct {
 	fresh []*report.Line
 }
 
-func (p *page) sortFresh() {
-	slices.SortFunc(p.fresh, func(x, y *report.Line) int { return report.Compare(p.q.Order, x, y) })
+// firstLines returns the first lines in an order, at most so many, sorted.
+func firstLines(order []report.OrderTerm, lines []report.Line, most int) []*report.Line {
+	compare := func(x, y *report.Line) int { return report.Compare(order, x, y) }
+	first := make([]*report.Line, 0, min(len(lines), most))
+	for i := range lines {
+		l := &lines[i]
+		if len(first) == most && most <= maxHeap {
+			if compare(l, first[most-1]) < 0 {
+				at, _ := slices.BinarySearchFunc(first, l, compare)
+				copy(first[at+1:], first[at:])
+				first[at] = l
+			}
+			continue
+		}
+		first = append(first, l)
+		if len(first) == most && most <= maxHeap {
+			slices.SortFunc(first, compare)
+		}
+	}
+	slices.SortFunc(first, compare)
+	return first
 }
 
 // lines yields the page's lines in order.

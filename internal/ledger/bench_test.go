@@ -1,0 +1,98 @@
+package ledger_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/meterbook/meterbook/internal/fleet"
+	"github.com/meterbook/meterbook/internal/ledger"
+	"github.com/meterbook/meterbook/internal/metering"
+	"github.com/meterbook/meterbook/internal/report"
+)
+
+// loaded returns a ledger in memory that holds a fleet, wholly in the delta.
+func loaded(b *testing.B, resources int) (*ledger.Ledger, *fleet.Fleet) {
+	b.Helper()
+	f := fleet.New(fleet.Config{Seed: 1, Resources: resources, Months: 3})
+	l := open(b, ledger.Options{Dir: "store", FS: vfs.NewMem(), Clock: f.End, MergeUnits: 1 << 30})
+	submitAll(b, l, f)
+	b.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return l, f
+}
+
+func submitAll(b *testing.B, l *ledger.Ledger, f *fleet.Fleet) {
+	b.Helper()
+	var batch []report.Submission
+	var last report.Pending
+	flush := func() {
+		var err error
+		if last, err = l.Submit(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+		batch = nil
+	}
+	for o := range f.Events() {
+		batch = append(batch, report.Submission{Observation: o, AnyClient: true, ReceivedAt: o.Time})
+		if len(batch) == 1000 {
+			flush()
+		}
+	}
+	flush()
+	if _, err := last.Wait(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkMonth asks for the last month of a fleet, merged into the base and
+// all in the delta.
+func BenchmarkMonth(b *testing.B) {
+	for _, resources := range []int{10_000} {
+		l, f := loaded(b, resources)
+		q := report.Query{
+			Period: metering.Period{From: f.End().Day() - 31, To: f.End().Day()}, Now: f.End(), Limit: 10,
+			Projects: report.Everything[metering.ProjectID](), Regions: report.Everything[metering.RegionID](), Types: report.AllTypes,
+		}
+		for _, where := range []string{"delta", "base"} {
+			if where == "base" {
+				if err := l.Merge(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for name, field := range map[string]report.OrderField{"project": report.ByProject, "value": report.ByValue, "name": report.ByLastName} {
+				q.Order = []report.OrderTerm{{Field: field}}
+				b.Run(fmt.Sprintf("%d/%s/by-%s", resources, where, name), func(b *testing.B) {
+					b.ReportAllocs()
+					for b.Loop() {
+						r, err := l.Report(b.Context(), q)
+						if err != nil {
+							b.Fatal(err)
+						}
+						for range r.Lines {
+						}
+						r.Close()
+					}
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkIngest stores a fleet, without HTTP and JSON.
+func BenchmarkIngest(b *testing.B) {
+	f := fleet.New(fleet.Config{Seed: 1, Resources: 5000, Months: 3})
+	events := f.EstimatedEvents()
+	for b.Loop() {
+		l := open(b, ledger.Options{Dir: "store", FS: vfs.NewMem(), Clock: f.End})
+		submitAll(b, l, f)
+		if err := l.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(events)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
