@@ -1,7 +1,5 @@
 package ingest
 
-import "bytes"
-
 // span is a part of an event's text: [from, to). The zero span is no part: a
 // value cannot stand at the very beginning of an object.
 type span struct{ from, to int }
@@ -85,16 +83,15 @@ func (s *scanner) nested() span {
 	}
 }
 
-// skipString consumes a string: up to a quote that no backslash escapes.
+// skipString consumes a string: up to a quote that no backslash escapes. Most
+// are short, so a plain loop is faster than a search.
 func (s *scanner) skipString() {
-	s.at++
-	for {
-		quote := s.at + bytes.IndexByte(s.text[s.at:], '"')
-		backslash := bytes.IndexByte(s.text[s.at:quote], '\\')
-		if backslash < 0 {
-			s.at = quote + 1
-			return
+	at := s.at + 1
+	for s.text[at] != '"' {
+		if s.text[at] == '\\' {
+			at++
 		}
-		s.at += backslash + 2
+		at++
 	}
+	s.at = at + 1
 }

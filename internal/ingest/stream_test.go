@@ -154,7 +154,7 @@ func (s *heedful) Submit(ctx context.Context, batch []report.Submission) (report
 func TestStoreErrorEndsTheStream(t *testing.T) {
 	t.Parallel()
 	full := metering.Errorf(metering.KindUnavailable, "the disk is full")
-	body := strings.Join(lines(t, 10*maxChunkEvents), "\n")
+	body := strings.Join(lines(t, 5*maxChunkEvents), "\n")
 	for name, store := range map[string]*troubled{
 		"submit": {recorder: newRecorder(), submit: full, goodBatches: 3},
 		"wait":   {recorder: newRecorder(), wait: full, goodBatches: 3},
@@ -170,7 +170,7 @@ func TestStoreErrorEndsTheStream(t *testing.T) {
 
 func TestChunksAreSubmittedInOrderAndPipelined(t *testing.T) {
 	t.Parallel()
-	const chunks = 12
+	const chunks = 7
 	store := &gated{recorder: newRecorder()}
 	s := New(store, Options{Clock: testNow, Directory: store})
 	receive(t, s, anywhere(), ndjson(), strings.Join(lines(t, chunks*maxChunkEvents), "\n"))
@@ -241,7 +241,7 @@ func (r *repeated) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestStreamMemoryDoesNotGrow sends 200 MB through a store that forgets. Of what
+// TestStreamMemoryDoesNotGrow sends 64 MB through a store that forgets. Of what
 // was decoded only a few chunks are still in memory at any time.
 func TestStreamMemoryDoesNotGrow(t *testing.T) {
 	t.Parallel()
@@ -249,9 +249,9 @@ func TestStreamMemoryDoesNotGrow(t *testing.T) {
 	bad := strings.Repeat("x", 2000) + "\n"
 	store, most := &discard{watched: true}, 0
 	s := New(store, Options{Clock: testNow, Directory: newRecorder()})
-	body := &repeated{text: strings.Repeat(big, 3) + bad, left: 200 << 20, look: func() { most = max(most, store.alive()) }}
+	body := &repeated{text: strings.Repeat(big, 3) + bad, left: 64 << 20, look: func() { most = max(most, store.alive()) }}
 	r, err := s.Receive(t.Context(), anywhere(), ndjson(), body)
-	if err != nil || r.Accepted != store.mu.events || r.Accepted < 5000 || r.RejectedTotal < r.Accepted/3-1 {
+	if err != nil || r.Accepted != store.mu.events || r.Accepted < 1500 || r.RejectedTotal < r.Accepted/3-1 {
 		t.Fatalf("%v, accepted %d of %d", err, r.Accepted, store.mu.events)
 	}
 	bound := (chunksInFlight + 1) * (maxChunkBytes/len(big) + 1)
