@@ -17,17 +17,31 @@ type matcher struct {
 	read  *reading
 }
 
-// matches reports whether a row is selected. A row in the future is judged by
-// the segment that is in effect.
+// selects appends the rows [from, to) that are selected and count something.
+func (m *matcher) selects(from, to int, rows []uint32) []uint32 {
+	if m.mask == nil && m.slots == nil && m.tags == nil && m.where == nil && m.read.whole {
+		for row := from; row < to; row++ {
+			rows = append(rows, uint32(row))
+		}
+		return rows
+	}
+	for row := from; row < to; row++ {
+		if m.matches(row) {
+			rows = append(rows, uint32(row))
+		}
+	}
+	return rows
+}
+
+// matches reports whether a row is selected. A row whose last piece is in the
+// future is judged by the segment that is in effect; if there is none, it does
+// not count yet.
 func (m *matcher) matches(row int) bool {
 	if m.mask != nil && m.mask.Has(int(m.read.res[row])) {
 		return false
 	}
 	if m.slots != nil && !m.slots[m.read.slotOf[row]] {
 		return false
-	}
-	if m.tags == nil && m.where == nil {
-		return true
 	}
 	item, tags := int(m.read.item[row]), m.read.tags[row]
 	if !m.read.whole && m.read.future(row) {

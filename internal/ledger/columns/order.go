@@ -15,32 +15,38 @@ func (k sortKey) compare(l sortKey) int {
 	return cmp.Or(cmp.Compare(k.hi, l.hi), cmp.Compare(k.lo, l.lo))
 }
 
-// key returns the row's key for a term, such that smaller keys come first.
-func (r *reading) key(term report.OrderTerm, row int) sortKey {
+func (k sortKey) after(l sortKey) bool { return k.hi > l.hi || k.hi == l.hi && k.lo > l.lo }
+
+// keyOf returns what gives rows their key for a term, such that smaller keys
+// come first.
+func (r *reading) keyOf(term report.OrderTerm) func(row int) sortKey {
 	if term.Field == report.ByLastName {
-		return r.nameKey(term.Descending, row)
+		return func(row int) sortKey { return r.nameKey(term.Descending, row) }
 	}
-	k := r.ascendingKey(term.Field, row)
-	if term.Descending {
+	key := r.ascendingKeyOf(term.Field)
+	if !term.Descending {
+		return key
+	}
+	return func(row int) sortKey {
+		k := key(row)
 		return sortKey{^k.hi, ^k.lo}
 	}
-	return k
 }
 
 // nameKey puts missing names last in both directions.
 func (r *reading) nameKey(descending bool, row int) sortKey {
-	rank := uint32(noRank)
-	if name := r.nameOf(row); name != 0 && r.base.meters[r.slots[r.slotOf[row]].meter].Type.HasName() {
+	rank := uint32(noRank) // also of name 0, the missing one
+	if name := r.nameOf(row); name != 0 {
 		rank = r.base.rank[name]
-	}
-	if descending && rank != noRank {
-		rank = noRank - 1 - rank
+		if descending {
+			rank = noRank - 1 - rank
+		}
 	}
 	return sortKey{lo: uint64(rank)}
 }
 
 func (r *reading) nameOf(row int) uint32 {
-	if !r.whole && r.to[row] != 0 && r.future(row) {
+	if !r.whole && r.future(row) {
 		if piece, _, ok := r.recut(row); ok {
 			return r.base.seg.name[piece]
 		}
@@ -48,42 +54,47 @@ func (r *reading) nameOf(row int) uint32 {
 	return r.name[row]
 }
 
-func (r *reading) ascendingKey(field report.OrderField, row int) sortKey {
+func (r *reading) ascendingKeyOf(field report.OrderField) func(row int) sortKey {
+	small := func(number func(row int) uint64) func(int) sortKey {
+		return func(row int) sortKey { return sortKey{lo: number(row)} }
+	}
 	switch field {
 	case report.ByProject:
-		return sortKey{lo: uint64(r.groupAt(row).group.project)}
+		return small(func(row int) uint64 { return uint64(r.groupAt(row).group.project) })
 	case report.ByRegion:
-		return sortKey{lo: uint64(r.slots[r.slotOf[row]].region)}
+		return small(func(row int) uint64 { return uint64(r.slots[r.slotOf[row]].region) })
 	case report.ByType:
-		return sortKey{lo: uint64(r.base.meters[r.slots[r.slotOf[row]].meter].Type)}
+		return small(func(row int) uint64 { return uint64(r.base.meters[r.slots[r.slotOf[row]].meter].Type) })
+	case report.ByFirstSeen:
+		return small(func(row int) uint64 { return uint64(r.firstSeen(row) / metering.Second) })
+	case report.ByLastSeen:
+		return small(func(row int) uint64 { return uint64(r.lastSeen(row) / metering.Second) })
 	case report.ByValue:
-		return r.valueKey(row)
+		return r.valueKey
 	}
-	f, _ := r.figures(row)
-	if field == report.ByFirstSeen {
-		return sortKey{lo: uint64(f.first / metering.Second)}
+	metering.Bug("no key for order field %d", field)
+	return nil
+}
+
+func (r *reading) firstSeen(row int) metering.Instant {
+	if n := r.before[row]; n != 0 {
+		return r.priors[n].first
 	}
-	return sortKey{lo: uint64(f.last / metering.Second)}
+	return metering.Minute(r.from[row]).Sample()
+}
+
+func (r *reading) lastSeen(row int) metering.Instant {
+	if r.to[row] == 0 || !r.whole && r.future(row) {
+		f, _ := r.figures(row)
+		return f.last
+	}
+	return metering.Minute(min(r.to[row], r.until) - 1).Sample()
 }
 
 // valueKey brings values of all units to nine decimal places.
 func (r *reading) valueKey(row int) sortKey {
-	v := metering.Amount{}
-	if !r.whole && r.future(row) {
-		f, _ := r.figures(row)
-		v = f.value
-	} else {
-		v = r.value(row)
-	}
-	var factor uint64
-	switch r.base.meters[r.slots[r.slotOf[row]].meter].Type.Measure() {
-	case metering.Present:
-		factor = 1e9
-	case metering.Sized:
-		return sortKey{v.Hi, v.Lo}
-	case metering.Counted:
-		factor = 1e3
-	}
+	v := r.counts(row)
+	factor := r.slots[r.slotOf[row]].factor
 	carry, lo := bits.Mul64(v.Lo, factor)
 	over, hi := bits.Mul64(v.Hi, factor)
 	hi, more := bits.Add64(hi, carry, 0)
@@ -93,10 +104,20 @@ func (r *reading) valueKey(row int) sortKey {
 	return sortKey{hi, lo}
 }
 
-// compareRows orders two rows by all terms, then by their place.
-func (r *reading) compareRows(order []report.OrderTerm, x, y uint32) int {
-	for _, term := range order {
-		if c := r.key(term, int(x)).compare(r.key(term, int(y))); c != 0 {
+// factorOf is what brings a value of the measure to nine decimal places.
+func factorOf(m metering.Measure) uint64 {
+	factor := uint64(1)
+	for range 9 - m.Scale() {
+		factor *= 10
+	}
+	return factor
+}
+
+// compareRows orders two rows by their keys, one after the other, then by their
+// place.
+func compareRows(keys []func(row int) sortKey, x, y uint32) int {
+	for _, key := range keys {
+		if c := key(int(x)).compare(key(int(y))); c != 0 {
 			return c
 		}
 	}
@@ -122,16 +143,16 @@ func canonical(order []report.OrderTerm) bool {
 func (r *reading) sortRows(order []report.OrderTerm, rows []uint32) {
 	keys, spare := make([]uint64, r.rows()), make([]uint32, len(rows))
 	for i := len(order) - 1; i >= 0; i-- {
-		term := order[i]
+		key := r.keyOf(order[i])
 		for _, row := range rows {
-			keys[row] = r.key(term, int(row)).lo
+			keys[row] = key(int(row)).lo
 		}
 		radixSort(rows, spare, keys)
-		if term.Field != report.ByValue {
+		if order[i].Field != report.ByValue {
 			continue
 		}
 		for _, row := range rows {
-			keys[row] = r.key(term, int(row)).hi
+			keys[row] = key(int(row)).hi
 		}
 		radixSort(rows, spare, keys)
 	}

@@ -45,6 +45,7 @@ type rowGroup struct {
 type slot struct {
 	region metering.RegionID
 	meter  uint32
+	factor uint64 // brings values to nine decimal places
 }
 
 // prior is what a line counted besides its last piece of minutes.
@@ -214,7 +215,8 @@ func (p *Projection) add(res, item int, slot, name, tags uint32) {
 
 func (p *Projection) slotFor(slots []uint32, g *group, meter uint32) uint32 {
 	if slots[meter] == 0 {
-		p.slots = append(p.slots, slot{region: metering.RegionID(g.region), meter: meter})
+		factor := factorOf(g.resourceType().Measure())
+		p.slots = append(p.slots, slot{region: metering.RegionID(g.region), meter: meter, factor: factor})
 		slots[meter] = uint32(len(p.slots))
 	}
 	return slots[meter] - 1

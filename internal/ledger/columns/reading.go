@@ -36,6 +36,15 @@ func (r *reading) value(row int) metering.Amount {
 	return v
 }
 
+// counts returns what a row counts, also if its last piece is in the future.
+func (r *reading) counts(row int) metering.Amount {
+	if !r.whole && r.future(row) {
+		f, _ := r.figures(row)
+		return f.value
+	}
+	return r.value(row)
+}
+
 // recut reads a row whose last piece is in the future: what of it counts
 // already, as a piece (whose item is the segment) and what came before.
 func (r *reading) recut(row int) (piece int, before prior, ok bool) {

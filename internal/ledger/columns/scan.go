@@ -2,6 +2,7 @@ package columns
 
 import (
 	"container/heap"
+	"math/bits"
 	"slices"
 
 	"github.com/meterbook/meterbook/internal/metering"
@@ -32,12 +33,19 @@ type sum struct {
 	rows  uint32
 }
 
+func (s *sum) add(v metering.Amount) {
+	s.value = s.value.Add(v)
+	s.rows++
+}
+
 func newScan(q *report.Query, read *reading, mask Mask) *scan {
 	s := &scan{
 		read: read, match: newMatcher(q, read, mask), order: q.Order,
 		most: pageEnd(q), sums: make([]sum, len(read.slots)),
 	}
-	s.top = topRows{read: read, order: q.Order}
+	for _, term := range q.Order[1:] {
+		s.top.ties = append(s.top.ties, read.keyOf(term))
+	}
 	return s
 }
 
@@ -49,8 +57,14 @@ func pageEnd(q *report.Query) int {
 	return int(^uint(0) >> 1)
 }
 
-// run scans the rows of the groups that p selects. Afterwards rows holds the
-// first rows in the report's order, at least as many as the page needs.
+// blockRows is the number of rows that go through the steps of a scan together,
+// so that what a step read is still in the processor's cache in the next.
+const blockRows = 1024
+
+// run scans the rows of the groups that p selects: block by block it selects
+// rows, sums them, and keeps those that may be on the page. Afterwards rows
+// holds the first ones in the report's order, at least as many as the page
+// needs.
 func (s *scan) run(p picker) {
 	keep := s.keepTop
 	switch {
@@ -60,8 +74,13 @@ func (s *scan) run(p picker) {
 		keep = s.keepAll
 	}
 	groups := s.read.groups
+	block := make([]uint32, 0, blockRows)
 	for i := range p.among(len(groups), func(i int) *group { return groups[i].group }) {
-		s.scanGroup(&groups[i], keep)
+		for from := groups[i].from; from < groups[i].to; from += blockRows {
+			block = s.match.selects(from, min(from+blockRows, groups[i].to), block[:0])
+			s.add(block)
+			keep(block)
+		}
 	}
 	switch {
 	case s.top.rows != nil:
@@ -71,44 +90,51 @@ func (s *scan) run(p picker) {
 	}
 }
 
-// scanGroup is the innermost loop of a report.
-func (s *scan) scanGroup(g *rowGroup, keep func(row int)) {
-	r, m := s.read, s.match
-	plain := m.mask == nil && m.slots == nil && m.tags == nil && m.where == nil
-	for row := g.from; row < g.to; row++ {
-		if !plain && !m.matches(row) {
-			continue
+// add sums rows. It is the innermost loop of every report, so the columns stand
+// in variables, where the compiler need not load them anew for each row.
+func (s *scan) add(rows []uint32) {
+	s.count += len(rows)
+	r, sums := s.read, s.sums
+	if !r.whole {
+		for _, row := range rows {
+			sums[r.slotOf[row]].add(r.counts(int(row)))
 		}
-		var value metering.Amount
-		if !r.whole && r.future(row) {
-			f, ok := r.figures(row)
-			if !ok {
-				continue
-			}
-			value = f.value
-		} else {
-			value = r.value(row)
+		return
+	}
+	mult, from, to, before, slotOf, until := r.mult, r.from, r.to, r.before, r.slotOf, r.until
+	for _, row := range rows {
+		hi, lo := bits.Mul64(mult[row], uint64(min(to[row], until)-from[row]))
+		sum := &sums[slotOf[row]]
+		sum.add(metering.Amount{Hi: hi, Lo: lo})
+		if n := before[row]; n != 0 {
+			sum.value = sum.value.Add(r.priors[n].value)
 		}
-		t := &s.sums[r.slotOf[row]]
-		t.value = t.value.Add(value)
-		t.rows++
-		s.count++
-		keep(row)
 	}
 }
 
 // keepFirst takes rows as they come.
-func (s *scan) keepFirst(row int) {
-	if len(s.rows) < s.most {
-		s.rows = append(s.rows, uint32(row))
+func (s *scan) keepFirst(rows []uint32) {
+	if room := s.most - len(s.rows); room > 0 {
+		s.rows = append(s.rows, rows[:min(room, len(rows))]...)
 	}
 }
 
 // keepAll takes every row; they are sorted at the end.
-func (s *scan) keepAll(row int) { s.rows = append(s.rows, uint32(row)) }
+func (s *scan) keepAll(rows []uint32) { s.rows = append(s.rows, rows...) }
 
-// keepTop takes a row if it comes before the last of those taken.
-func (s *scan) keepTop(row int) { s.top.offer(row, s.most) }
+// keepTop takes the rows that come before the last of those taken.
+func (s *scan) keepTop(rows []uint32) {
+	key := s.read.keyOf(s.order[0])
+	for _, row := range rows {
+		fresh := topRow{key(int(row)), row}
+		if t := &s.top; len(t.rows) < s.most {
+			heap.Push(t, fresh)
+		} else if !fresh.key.after(t.rows[0].key) && t.compare(fresh, t.rows[0]) < 0 {
+			t.rows[0] = fresh
+			heap.Fix(t, 0)
+		}
+	}
+}
 
 // totals appends the sums of all slots with rows, in the order of totals.
 func (s *scan) totals() []report.Total {
@@ -128,9 +154,8 @@ func (s *scan) totals() []report.Total {
 
 // topRows is a heap of the first rows so far; its root is the last of them.
 type topRows struct {
-	read  *reading
-	order []report.OrderTerm
-	rows  []topRow
+	ties []func(row int) sortKey // the keys of the other terms of the order
+	rows []topRow
 }
 
 // topRow is a row with its key for the first term of the order.
@@ -143,19 +168,7 @@ func (t *topRows) compare(x, y topRow) int {
 	if c := x.key.compare(y.key); c != 0 {
 		return c
 	}
-	return t.read.compareRows(t.order[1:], x.row, y.row)
-}
-
-func (t *topRows) offer(row, most int) {
-	fresh := topRow{t.read.key(t.order[0], row), uint32(row)}
-	if len(t.rows) < most {
-		heap.Push(t, fresh)
-		return
-	}
-	if t.compare(fresh, t.rows[0]) < 0 {
-		t.rows[0] = fresh
-		heap.Fix(t, 0)
-	}
+	return compareRows(t.ties, x.row, y.row)
 }
 
 // sorted returns the rows in order.
