@@ -75,12 +75,13 @@ func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
 func pick[T any](g *rand.Rand, items ...T) T { return items[g.IntN(len(items))] }
 
 // choosePeriod begins the history in the era of its seed's neighbours: near a
-// month's end, a leap day, a year's end, or on a plain day.
+// month's end, a leap day, a year's end, on a plain day, or on the first day that
+// is taken.
 func (g *generator) choosePeriod() {
 	eras := []string{"2024-07-10T00:00:00Z", "2024-06-29T00:00:00Z", "2024-02-28T00:00:00Z", "2023-12-30T00:00:00Z", "2023-02-27T00:00:00Z", "2000-01-01T00:00:00Z"}
 	era := int(g.h.Seed/historiesPerStore) % len(eras)
-	if g.chance(10) {
-		era = g.IntN(len(eras))
+	if farthest := len(eras) - 1; era != farthest && g.chance(10) { // not decades apart, for the model counts every minute
+		era = g.IntN(farthest)
 	}
 	const hour = 3600 * metering.Second
 	g.h.Start = At(eras[era]) + metering.Instant(g.IntN(30))*hour

@@ -73,7 +73,7 @@ func snapshots() []behaviour {
 // checkGreatBatch sends more in one batch than a store would gather by itself,
 // and reads from its middle.
 func checkGreatBatch(s *scene) {
-	const size = 20_000
+	const size = 17_000
 	told := make([]*metering.Observation, 0, size+1)
 	for i := range size {
 		k := instance(byte(i))
