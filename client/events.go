@@ -87,8 +87,9 @@ func (c *Client) SendEvents(ctx context.Context, events []Event) (*Receipt, erro
 
 // SendNDJSON sends events in structured form, one a line. A reader that can
 // seek (a file, a bytes.Reader) is read from where it stands, and again when
-// the call is repeated; any other is sent as it is read, once. Rejected events
-// are no error of the call: look at the receipt's RejectedTotal.
+// the call is repeated; any other is sent as it is read, once. The call does not
+// end while the reader blocks. Rejected events are no error of the call: look at
+// the receipt's RejectedTotal.
 func (c *Client) SendNDJSON(ctx context.Context, events io.Reader) (*Receipt, error) {
 	k := call{contentType: "application/x-ndjson"}
 	if source, ok := newReplay(events); ok {

@@ -142,7 +142,7 @@ func (c *demoCommand) show(cmd *cobra.Command, url, token string) error {
 	from, to := request.TimeFrom.Format(time.DateOnly), request.TimeTo.Format(time.DateOnly)
 	out := cmd.OutOrStdout()
 	_, headErr := fmt.Fprintf(out, "Usage from %s up to %s, greatest values first:\n", from, to)
-	if err := errors.Join(headErr, writeTable(out, stream, 0, demoTotals), stream.Close()); err != nil {
+	if err := errors.Join(headErr, writeTable(out, stream, tableOptions{totalsMax: demoTotals}), stream.Close()); err != nil || c.exit {
 		return err
 	}
 	return c.invite(cmd, url, token, from, to)
@@ -174,12 +174,9 @@ The server is at %[1]s, its store in %[2]s. Ask it yourself:
     -d '{"time_from":"%[4]s","time_to":"%[5]s","limit":3}'
 
   export METERBOOK_URL=%[1]s METERBOOK_TOKEN='%[3]s'
-  meterbook report --from %[4]s --to %[5]s
+  meterbook report --from %[4]s --to %[5]s --types volume,snapshot
 
+Ctrl-C stops it.
 `, url, c.dataDir, token, from, to)
-	if err != nil || c.exit {
-		return err
-	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), "Ctrl-C stops it.")
 	return err
 }

@@ -42,7 +42,7 @@ func (c *demoCommand) load(ctx context.Context, api *client.Client) error {
 			return bar.add(next.lines)
 		})
 	})
-	if err := errors.Join(err, bar.end()); err != nil {
+	if err := errors.Join(err, bar.end(err == nil)); err != nil {
 		return err
 	}
 	if n := results.rejected(); n > 0 {

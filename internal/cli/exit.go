@@ -44,7 +44,7 @@ func exitCodes() []struct {
 		{ExitUsage, "the command line is wrong: unknown command or flag, missing or wrong value"},
 		{ExitInput, "the input is wrong: a file cannot be read, the server refused the request, or it rejected events"},
 		{ExitAuth, "the token is missing, wrong, expired or revoked, or its roles do not allow this"},
-		{ExitUnavailable, "the server cannot be reached, is starting or stopping, or asks to come later; or an address or a data directory is in use"},
+		{ExitUnavailable, "the server cannot be reached, is starting or stopping, or asks to come later; or a server's address is in use, or its store cannot be opened"},
 		{ExitNotFound, "what the command names does not exist on the server"},
 		{ExitConflict, "what the command would make exists already, or is in use"},
 		{ExitInterrupted, "stopped by a signal before it was done (serve and demo end with 0)"},

@@ -71,7 +71,8 @@ func (c *importCommand) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	bar := newProgress(c.env, "import", total, true)
-	err = errors.Join(c.send(cmd.Context(), api, results, bar), bar.end(), results.close())
+	err = c.send(cmd.Context(), api, results, bar)
+	err = errors.Join(err, bar.end(err == nil), results.close())
 	if err := errors.Join(err, results.summary(cmd.OutOrStdout(), c.env.Stderr)); err != nil {
 		return err
 	}

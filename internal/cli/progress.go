@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -43,6 +44,7 @@ func newProgress(env *Env, description string, total int64, inBytes bool) *progr
 		progressbar.OptionSetPredictTime(true),
 		progressbar.OptionFullWidth(),
 		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionOnCompletion(func() { fmt.Fprintln(env.Stderr) }),
 	)
 	return p
 }
@@ -58,23 +60,25 @@ func (p *progress) add(n int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mu.done += n
-	tenths := p.mu.done * 10 / p.total
+	tenths := min(p.mu.done*10/p.total, 10)
 	if tenths <= p.mu.tenths {
 		return nil
 	}
 	p.mu.tenths = tenths
-	_, err := fmt.Fprintf(p.out, "%s: %d %%\n", p.description, min(tenths, 10)*10)
+	_, err := fmt.Fprintf(p.out, "%s: %d %%\n", p.description, tenths*10)
 	return err
 }
 
-// end leaves the bar as it is and goes on to the next line.
-func (p *progress) end() error {
-	if p.bar == nil {
+// end says that the task is over, and whether all of it is done.
+func (p *progress) end(complete bool) error {
+	switch {
+	case p.bar == nil && complete && p.total > 0:
+		return p.add(p.total) // the total may have been an estimate
+	case p.bar == nil:
 		return nil
-	}
-	if err := p.bar.Exit(); err != nil {
-		return err
+	case complete:
+		return p.bar.Finish()
 	}
 	_, err := fmt.Fprintln(p.out)
-	return err
+	return errors.Join(p.bar.Exit(), err)
 }

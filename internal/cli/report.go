@@ -30,6 +30,7 @@ type reportCommand struct {
 	filters    []string
 	tags       []string
 	allTags    bool
+	wide       bool
 	request    client.Request
 }
 
@@ -65,6 +66,7 @@ print all of them.`,
 func (c *reportCommand) flags(cmd *cobra.Command) {
 	f, r := cmd.Flags(), &c.request
 	f.VarP(&c.form, "output", "o", "form of the report")
+	f.BoolVar(&c.wide, "wide", false, "table: resource ids and billing metric names too")
 	f.Var(&c.from, "from", "first day of the period")
 	f.Var(&c.to, "to", "day before which the period ends")
 	f.BoolVar(&r.EnableLastDay, "include-last-day", false, "include the day of --to")
@@ -116,7 +118,7 @@ func (c *reportCommand) print(ctx context.Context, api *client.Client, out *bufi
 	case formNDJSON:
 		err = writeNDJSON(out, stream)
 	default:
-		err = writeTable(out, stream, c.request.Offset, math.MaxInt)
+		err = writeTable(out, stream, tableOptions{wide: c.wide, offset: c.request.Offset, totalsMax: math.MaxInt})
 	}
 	return errors.Join(err, stream.Close())
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -12,36 +11,64 @@ import (
 	"github.com/meterbook/meterbook/client"
 )
 
+// tableOptions say what of a report is printed for reading.
+type tableOptions struct {
+	wide      bool  // ids, metrics and dimensions too
+	offset    int64 // of the page
+	totalsMax int
+}
+
 // writeTable prints the page and the first totals for reading.
-func writeTable(out io.Writer, stream *client.ReportStream, offset int64, totalsMax int) error {
-	lines := newTable("project", "region", "type", "name", "id", "billed as", "value", "unit", "first seen", "last seen")
+func writeTable(out io.Writer, stream *client.ReportStream, o tableOptions) error {
+	columns := table.Row{"project", "region", "type", "name", "value", "unit", "first seen", "last seen"}
+	if o.wide {
+		columns = append(columns, "billed as", "id")
+	}
+	lines := newTable(columns...)
 	printed := int64(0)
 	for line, err := range stream.Lines() {
 		if err != nil {
 			return err
 		}
 		printed++
-		lines.AppendRow(table.Row{
-			line.ProjectID, line.RegionID, line.Type, nameOf(line), idOf(line), line.BillingMetricName,
-			line.BillingValue, line.BillingValueUnit, line.FirstSeen.Format(time.DateTime), line.LastSeen.Format(time.DateTime),
-		})
+		lines.AppendRow(rowOf(line, o.wide))
 	}
 	if stream.Count == 0 {
 		_, err := fmt.Fprintln(out, "No usage in this period, as far as this key and these filters reach.")
 		return err
 	}
 	_, err := fmt.Fprintf(out, "%s\n%s\n\nTotals of all %d lines, whatever the page:\n%s\n",
-		lines.Render(), pageText(printed, offset, stream.Count), stream.Count, totalsTable(stream.Totals, totalsMax))
+		lines.Render(), pageText(printed, o.offset, stream.Count), stream.Count, totalsTable(stream.Totals, o))
 	return err
 }
 
-func totalsTable(totals []client.Total, most int) string {
-	w := newTable("type", "region", "billed as", "split by", "value", "unit")
-	for i := range totals[:min(most, len(totals))] {
-		t := &totals[i]
-		w.AppendRow(table.Row{t.Type, t.RegionID, t.BillingMetricName, dimensionOf(t), t.BillingValue, t.BillingValueUnit})
+func rowOf(l *client.Line, wide bool) table.Row {
+	const toTheMinute = "2006-01-02 15:04"
+	row := table.Row{
+		l.ProjectID, l.RegionID, l.Type, nameOf(l), l.BillingValue, l.BillingValueUnit,
+		l.FirstSeen.Format(toTheMinute), l.LastSeen.Format(toTheMinute),
 	}
-	if more := len(totals) - most; more > 0 {
+	if wide {
+		row = append(row, l.BillingMetricName, idOf(l))
+	}
+	return row
+}
+
+func totalsTable(totals []client.Total, o tableOptions) string {
+	columns := table.Row{"type", "region", "billed as", "value", "unit"}
+	if o.wide {
+		columns = append(columns, "split by")
+	}
+	w := newTable(columns...)
+	for i := range totals[:min(o.totalsMax, len(totals))] {
+		t := &totals[i]
+		row := table.Row{t.Type, t.RegionID, t.BillingMetricName, t.BillingValue, t.BillingValueUnit}
+		if o.wide {
+			row = append(row, cmp.Or(textOf(t.Flavor), textOf(t.VolumeType), textOf(t.FileShareType), textOf(t.InstanceType)))
+		}
+		w.AppendRow(row)
+	}
+	if more := len(totals) - o.totalsMax; more > 0 {
 		return fmt.Sprintf("%s\nand %d more", w.Render(), more)
 	}
 	return w.Render()
@@ -63,15 +90,12 @@ func newTable(columns ...any) table.Writer {
 	return w
 }
 
+// nameOf is what people know the resource by; its id where it has no name.
 func nameOf(l *client.Line) string {
-	return cmp.Or(textOf(l.LastName), textOf(l.InstanceName), textOf(l.IPAddress))
+	return cmp.Or(textOf(l.LastName), textOf(l.InstanceName), textOf(l.IPAddress), idOf(l))
 }
 
 func idOf(l *client.Line) string { return cmp.Or(textOf(l.UUID), textOf(l.PortID)) }
-
-func dimensionOf(t *client.Total) string {
-	return cmp.Or(textOf(t.Flavor), textOf(t.VolumeType), textOf(t.FileShareType), textOf(t.InstanceType))
-}
 
 func textOf(s *string) string {
 	if s == nil {

@@ -126,7 +126,7 @@ func (s *server) load(ctx context.Context, ready func(adminToken string) error) 
 		s.options.logger.Info("stopped while loading")
 		return nil
 	case err != nil:
-		return fmt.Errorf("open the store in %s: %w", s.options.dataDir, err)
+		return err
 	}
 	s.options.logger.Info("ready", "loading", s.options.wall().Sub(started))
 	return ready(adminToken)
@@ -139,7 +139,7 @@ func (s *server) openBackend(ctx context.Context) (adminToken string, err error)
 		onSync: func(took time.Duration) { s.fsync.Observe(took.Seconds()) },
 	})
 	if err != nil {
-		return "", err
+		return "", cannotOpen(err)
 	}
 	if s.store.metrics != nil {
 		s.metrics.MustRegister(s.store.metrics)
@@ -160,6 +160,16 @@ func (s *server) openBackend(ctx context.Context) (adminToken string, err error)
 		OnAccepted: s.api.CountAccepted, OnDuplicates: s.api.CountDuplicates, OnRejected: s.api.CountRejected,
 	})})
 	return adminToken, nil
+}
+
+// cannotOpen gives an error of the disk or of a lock, which has no kind, the
+// kind of what may be well later.
+func cannotOpen(err error) error {
+	var known *metering.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	return &metering.Error{Kind: metering.KindUnavailable, Message: "cannot open the store", Cause: err}
 }
 
 // stop drains and closes, whatever state the server is in. Requests that last
