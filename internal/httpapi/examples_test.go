@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/meterbook/meterbook/internal/access"
+	"github.com/meterbook/meterbook/internal/ledger"
 	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/report"
 	"github.com/meterbook/meterbook/internal/storetest"
@@ -31,6 +32,13 @@ var exampleStores = map[string]struct {
 }{
 	"model": {open: func(_ *testing.T, _ string, clock func() metering.Instant) openedStore {
 		return openedStore{storetest.NewModel(clock), &access.MemoryRecords{}}
+	}},
+	"ledger": {durable: true, open: func(t *testing.T, dir string, clock func() metering.Instant) openedStore {
+		l, err := ledger.Open(t.Context(), ledger.Options{Dir: dir, Clock: clock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return openedStore{l, l.Records()}
 	}},
 }
 
@@ -118,8 +126,11 @@ func TestExamplesGiveTheirReportsFromCloudEventsBatches(t *testing.T) {
 	}
 }
 
+// maxRestarts bounds the restarts among the requests of one example.
+const maxRestarts = 2
+
 // delivering is an example on its way through a server, which is restarted
-// after each request where the store is durable.
+// after the first requests and after the last one where the store is durable.
 type delivering struct {
 	t       *testing.T
 	open    func(t *testing.T, dir string, clock func() metering.Instant) openedStore
@@ -133,8 +144,12 @@ type delivering struct {
 func (d *delivering) run(e example, requests []string) {
 	d.t.Helper()
 	d.start()
-	for _, lines := range requests {
+	for i, lines := range requests {
 		d.site.send(d.token, lines).want(200)
+		if d.durable && i < maxRestarts {
+			d.stop()
+			d.start()
+		}
 	}
 	sameReport(d.t, d.site.ask("POST", reportPath, d.token, e.request).want(200), e.report)
 	if d.durable {

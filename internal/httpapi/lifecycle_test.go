@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -193,5 +194,34 @@ func TestHeadIsGetWithoutBody(t *testing.T) {
 		if text, err := readAll(t, answer.Body); err != nil || answer.StatusCode != 200 || text != "" || answer.ContentLength <= 0 {
 			t.Errorf("%s: status %d, body %q, length %d, %v", path, answer.StatusCode, text, answer.ContentLength, err)
 		}
+	}
+}
+
+func TestEverythingWorksOverHTTP2(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	h := httptest.NewUnstartedServer(nil)
+	h.Config = NewHTTPServer(s.server.Handler(), slog.New(slog.NewTextHandler(s.log, nil)))
+	h.EnableHTTP2 = true
+	h.StartTLS()
+	t.Cleanup(h.Close)
+	for _, c := range [][3]string{{eventsPath, "application/x-ndjson", machine("1", "10")}, {reportPath, "application/json", july}} {
+		r, err := http.NewRequestWithContext(t.Context(), "POST", h.URL+c[0], strings.NewReader(c[2]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "apikey "+s.root)
+		r.Header.Set("Content-Type", c[1])
+		answer, err := h.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := readAll(t, answer.Body)
+		if err != nil || answer.StatusCode != 200 || answer.ProtoMajor != 2 || !strings.Contains(text, `:1,`) {
+			t.Errorf("%s: %s %s, %v", c[0], answer.Proto, text, err)
+		}
+	}
+	if log := s.log.String(); strings.Contains(log, `"error"`) {
+		t.Error(log)
 	}
 }

@@ -75,6 +75,7 @@ func TestEveryCombinationOfErrorsIsAnsweredWithTheFirst(t *testing.T) {
 	s.ask("POST", reportPath, spent[false], july).want(200)
 	s.ask("POST", reportPath, spent[true], july).want(403)
 	healthy := store.report
+	large := july + strings.Repeat(" ", MaxRequestBytes)
 	for set := defectSet(1); set < 1<<defects; set++ {
 		token := tokens[set.has(roleMissing)]
 		if set.has(rateExceeded) {
@@ -90,7 +91,7 @@ func TestEveryCombinationOfErrorsIsAnsweredWithTheFirst(t *testing.T) {
 			}
 		}
 		s.server.draining.Store(set.has(stopping))
-		got := s.askWith(set, token)
+		got := s.askWith(set, token, large)
 		want := precedence[set.first()]
 		got.wantError(want.status, want.class)
 		if t.Failed() {
@@ -107,7 +108,7 @@ func (s *site) respend(spent map[bool]string) {
 	s.ask("GET", "/cloud/v1/projects", spent[false], "").want(200)
 }
 
-func (s *site) askWith(set defectSet, token string) reply {
+func (s *site) askWith(set defectSet, token, large string) reply {
 	s.t.Helper()
 	method, path, media, body := "POST", reportPath, "application/json", july
 	if set.has(pathUnknown) {
@@ -123,7 +124,7 @@ func (s *site) askWith(set defectSet, token string) reply {
 		body = `{"limit":0}`
 	}
 	if set.has(bodyLarge) {
-		body += strings.Repeat(" ", MaxRequestBytes)
+		body = large
 	}
 	if set.has(secretWrong) {
 		token += "x"
