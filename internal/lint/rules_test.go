@@ -98,7 +98,7 @@ var breaches = []struct {
 	{"stopwatch", CheckClock, []string{program, "package a\nimport \"time\"\nvar f = time.Since\n"}, "time.Since below", nil},
 	{"global randomness", CheckRandomness,
 		[]string{program, "package a\nimport \"math/rand/v2\"\nvar f = rand.IntN\n"}, "rand.IntN draws from the global source",
-		[]string{program, "package a\nimport \"math/rand/v2\"\nvar f = rand.New\n"}},
+		[]string{program, "package a\nimport \"math/rand/v2\"\nvar f = rand.New\n", "e2e/crash/a.go", "package a\nimport \"math/rand/v2\"\nvar f = rand.IntN\n"}},
 	{"sleep", CheckSleep,
 		[]string{"a_test.go", "package a\nimport \"time\"\nfunc f() { time.Sleep(1) }\n"}, "a_test.go:3: time.Sleep",
 		[]string{"a_test.go", "package a\nimport \"time\"\nfunc f() { time.NewTimer(1) }\n"}},

@@ -1,0 +1,69 @@
+# Targets of this repository; `make` alone lists them.
+
+GO          ?= go
+FUZZTIME    ?= 10s
+BENCHFLAGS  ?=
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo build test check format vet staticcheck race generated bench fuzz e2e crash ci clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## run a server on ./meterbook-data
+	$(GO) run ./cmd/meterbook serve --data meterbook-data
+
+demo: ## load an invented fleet, show its report, keep serving
+	$(GO) run ./cmd/meterbook demo
+
+build: ## build the static binary ./meterbook
+	CGO_ENABLED=0 $(GO) build -trimpath -o meterbook ./cmd/meterbook
+
+test: ## all tests, the house rules among them
+	$(GO) test ./...
+
+check: format vet staticcheck generated race ## all that must hold before a commit
+
+format: # every file is as gofmt writes it
+	@files=$$(gofmt -l .) && test -z "$$files" || { echo "run gofmt -w on: $$files"; exit 1; }
+
+vet:
+	$(GO) vet ./...
+	cd bench && $(GO) vet ./...
+
+staticcheck:
+	$(GO) run $(STATICCHECK) ./...
+	cd bench && $(GO) run $(STATICCHECK) ./...
+
+generated: # go.mod and go.sum are as the source needs them
+	$(GO) mod tidy -diff
+	cd bench && $(GO) mod tidy -diff
+
+# The program that the tests under e2e run is built without the race detector,
+# so they would show nothing here.
+race:
+	$(GO) test -race -timeout 25m $$($(GO) list ./... | grep -v /e2e/)
+
+bench: ## measure fleets of 10,000 and 100,000 resources; BENCHFLAGS to change that
+	cd bench && $(GO) run . $(BENCHFLAGS)
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; $(GO) list -f '{{.Dir}}' ./... | while read -r dir; do \
+		for name in $$(find "$$dir" -maxdepth 1 -name '*_test.go' -exec sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' {} +); do \
+			echo "fuzz $$name in $$dir"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir" || exit 1; \
+		done; \
+	done
+
+e2e: ## the official Python SDK against a started server
+	e2e/sdk/run
+
+crash: ## kill a server under load METERBOOK_CRASHES times
+	$(GO) test -count=1 -v ./e2e/crash
+
+ci: ## all that the continuous integration runs
+	.ci/run
+
+clean: ## remove what was built, also the Python environment
+	rm -rf meterbook dist e2e/.venv e2e/artifacts
