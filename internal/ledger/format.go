@@ -25,7 +25,7 @@ const (
 // checkFormat creates the folder if it is new, and refuses one that is not a
 // store, or is one of another format.
 func checkFormat(fsys vfs.FS, dir string) error {
-	if err := fsys.MkdirAll(dir, 0o755); err != nil {
+	if err := makeFolder(fsys, dir); err != nil {
 		return fmt.Errorf("create folder %s: %w", dir, err)
 	}
 	text, err := readFile(fsys, fsys.PathJoin(dir, formatFile))
@@ -44,6 +44,31 @@ func checkFormat(fsys vfs.FS, dir string) error {
 		return fmt.Errorf("store %s has format %d, made by a newer meterbook; this one reads up to %d: use the newer program", dir, version, formatVersion)
 	case version < formatVersion:
 		return fmt.Errorf("store %s has format %d, which this meterbook (format %d) no longer reads: export it with the older program", dir, version, formatVersion)
+	}
+	return nil
+}
+
+// makeFolder creates a folder and those missing above it, durably: a crash must
+// not take the folder away with all that was acknowledged in it.
+func makeFolder(fsys vfs.FS, dir string) error {
+	var above []string // of the missing ones
+	for at := dir; ; at = fsys.PathDir(at) {
+		_, err := fsys.Stat(at)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		above = append(above, fsys.PathDir(at))
+	}
+	if err := fsys.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, parent := range above {
+		if err := columns.SyncDir(fsys, parent); err != nil {
+			return err
+		}
 	}
 	return nil
 }
