@@ -64,10 +64,7 @@ func createProject(x *exchange) error {
 	if !x.caller.Key().Narrowing.Projects.Contains(p.ID) {
 		return metering.Errorf(metering.KindForbidden, "Key %s is narrowed to other projects than %d", x.caller.Key().ID, p.ID)
 	}
-	if _, exists := x.backend.Store.Project(p.ID); exists {
-		return metering.Errorf(metering.KindConflict, "Project %d exists already", p.ID)
-	}
-	if err := x.backend.Store.PutProject(x.r.Context(), p); err != nil {
+	if err := x.backend.Store.AddProject(x.r.Context(), p); err != nil {
 		return err
 	}
 	return x.json(http.StatusCreated, bodyOfProject(&p))

@@ -184,12 +184,31 @@ func (l *Ledger) Regions() []report.Region {
 	return regions
 }
 
+// AddProject implements report.Directory.
+func (l *Ledger) AddProject(ctx context.Context, p report.Project) error {
+	return l.putProject(ctx, p, func(known bool) error {
+		if known {
+			return metering.Errorf(metering.KindConflict, "project %d exists already", p.ID)
+		}
+		return nil
+	})
+}
+
 // PutProject implements report.Directory.
 func (l *Ledger) PutProject(ctx context.Context, p report.Project) error {
+	return l.putProject(ctx, p, func(bool) error { return nil })
+}
+
+// putProject stores a project if check, told whether it is known, allows it.
+func (l *Ledger) putProject(ctx context.Context, p report.Project, check func(known bool) error) error {
 	return l.do(ctx, func(g *group) error {
 		d := l.directory
 		d.mu.Lock()
 		defer d.mu.Unlock()
+		_, known := d.mu.projects[p.ID]
+		if err := check(known); err != nil {
+			return err
+		}
 		e := projectEntry{Project: p, Seen: d.mu.projects[p.ID].Seen}
 		d.mu.projects[p.ID] = e
 		g.set(projectKey(p.ID), encodeEntry(e))

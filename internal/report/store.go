@@ -84,6 +84,9 @@ type Directory interface {
 	Projects(client ClientID) []Project
 	Region(id metering.RegionID) (Region, bool)
 	Regions() []Region
+	// AddProject registers a project; KindConflict when it is known already,
+	// if only from an observation that came first.
+	AddProject(ctx context.Context, p Project) error
 	PutProject(ctx context.Context, p Project) error
 	PutRegion(ctx context.Context, r Region) error
 	// DeleteProject and DeleteRegion give KindConflict when observations name

@@ -41,6 +41,20 @@ func (m *Model) Regions() []report.Region {
 	return slices.SortedFunc(maps.Values(m.mu.regions), func(a, b report.Region) int { return cmp.Compare(a.ID, b.ID) })
 }
 
+// AddProject implements [report.Directory].
+func (m *Model) AddProject(_ context.Context, p report.Project) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.openLocked(); err != nil {
+		return err
+	}
+	if _, known := m.mu.projects[p.ID]; known {
+		return metering.Errorf(metering.KindConflict, "project %d exists already", p.ID)
+	}
+	m.mu.projects[p.ID] = p
+	return nil
+}
+
 // PutProject implements [report.Directory].
 func (m *Model) PutProject(_ context.Context, p report.Project) error {
 	m.mu.Lock()

@@ -83,7 +83,8 @@ func directories() []behaviour {
 		{"DirectoryKeepsWhatWasPut", func(s *scene) {
 			p := report.Project{ID: 5, Client: "client-b", Name: "blue", Description: "die Blauen", CreatedAt: At("2024-01-01T00:00:00Z")}
 			r := report.Region{ID: 6, Name: "Luxembourg", Country: "LU", CreatedAt: At("2024-01-01T00:00:00Z")}
-			s.must(s.store.PutProject(s.t.Context(), p))
+			s.must(s.store.AddProject(s.t.Context(), p))
+			s.must(s.store.AddProject(s.t.Context(), report.Project{ID: 5, Client: "client-a"}), metering.KindConflict)
 			s.must(s.store.PutRegion(s.t.Context(), r))
 			s.wantProjects("client-b", p)
 			s.wantProjects("client-a")
@@ -96,6 +97,11 @@ func directories() []behaviour {
 			s.sendBatch("accepted", []report.Submission{{Observation: s.state(elsewhere(instance(1), 5, 6), "2024-07-01T10:00:00Z"), Client: "client-b"}})
 			s.wantProjects("", p)
 			s.wantRegions(r)
+		}},
+		{"ProjectOfAnObservationCannotBeAddedAnew", func(s *scene) {
+			s.accept(s.state(instance(1), "2024-07-01T10:00:00Z"))
+			s.must(s.store.AddProject(s.t.Context(), report.Project{ID: 10, Client: "client-b"}), metering.KindConflict)
+			s.wantProjects("client-b")
 		}},
 	}
 }
