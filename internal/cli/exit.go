@@ -30,15 +30,14 @@ const (
 	ExitInterrupted ExitCode = 130
 )
 
-// exitCodes documents each code, in order.
-func exitCodes() []struct {
+type exitMeaning struct {
 	code    ExitCode
 	meaning string
-} {
-	return []struct {
-		code    ExitCode
-		meaning string
-	}{
+}
+
+// exitCodes documents each code, in order.
+func exitCodes() []exitMeaning {
+	return []exitMeaning{
 		{ExitOK, "everything that was asked for is done"},
 		{ExitInternal, "a bug, or a fault of the machine that nobody foresaw"},
 		{ExitUsage, "the command line is wrong: unknown command or flag, missing or wrong value"},

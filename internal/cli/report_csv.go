@@ -21,49 +21,46 @@ type csvColumn struct {
 // csvColumns are the members that any type's lines have, "region" besides
 // "region_id" as on the wire. Texts that came from a source are guarded.
 func csvColumns() []csvColumn {
-	text := func(name string, member func(*client.Line) *string) csvColumn {
-		return csvColumn{name, func(l *client.Line) string {
-			if s := member(l); s != nil {
-				return withoutFormula(*s)
-			}
-			return ""
-		}}
-	}
 	region := func(l *client.Line) string { return strconv.FormatInt(l.RegionID, 10) }
-	return []csvColumn{
+	columns := []csvColumn{
 		{"project_id", func(l *client.Line) string { return strconv.FormatInt(l.ProjectID, 10) }},
 		{"region_id", region},
 		{"region", region},
 		{"type", func(l *client.Line) string { return l.Type }},
-		text("uuid", func(l *client.Line) *string { return l.UUID }),
-		text("port_id", func(l *client.Line) *string { return l.PortID }),
-		text("last_name", func(l *client.Line) *string { return l.LastName }),
-		{"billing_metric_name", func(l *client.Line) string { return withoutFormula(l.BillingMetricName) }},
+		textColumn("uuid", func(l *client.Line) *string { return l.UUID }),
+		textColumn("port_id", func(l *client.Line) *string { return l.PortID }),
+		textColumn("last_name", func(l *client.Line) *string { return l.LastName }),
+		textColumn("billing_metric_name", func(l *client.Line) *string { return &l.BillingMetricName }),
 		{"billing_value", func(l *client.Line) string { return string(l.BillingValue) }},
-		{"billing_value_unit", func(l *client.Line) string { return withoutFormula(l.BillingValueUnit) }},
+		textColumn("billing_value_unit", func(l *client.Line) *string { return &l.BillingValueUnit }),
 		{"first_seen", func(l *client.Line) string { return l.FirstSeen.Format(time.RFC3339) }},
 		{"last_seen", func(l *client.Line) string { return l.LastSeen.Format(time.RFC3339) }},
-		text("flavor", func(l *client.Line) *string { return l.Flavor }),
-		{"last_size", func(l *client.Line) string {
-			if l.LastSize == nil {
-				return ""
-			}
-			return string(*l.LastSize)
-		}},
-		text("size_unit", func(l *client.Line) *string { return l.SizeUnit }),
-		text("volume_type", func(l *client.Line) *string { return l.VolumeType }),
-		text("file_share_type", func(l *client.Line) *string { return l.FileShareType }),
-		text("instance_type", func(l *client.Line) *string { return l.InstanceType }),
-		text("instance_name", func(l *client.Line) *string { return l.InstanceName }),
-		text("vm_id", func(l *client.Line) *string { return l.VMID }),
-		text("attached_to_vm", func(l *client.Line) *string { return l.AttachedToVM }),
-		text("ip_address", func(l *client.Line) *string { return l.IPAddress }),
-		text("network_id", func(l *client.Line) *string { return l.NetworkID }),
-		text("subnet_id", func(l *client.Line) *string { return l.SubnetID }),
-		text("schedule_id", func(l *client.Line) *string { return l.ScheduleID }),
-		text("source_volume_uuid", func(l *client.Line) *string { return l.SourceVolumeUUID }),
-		{"tags", func(l *client.Line) string { return tagsText(l.Tags) }},
+		textColumn("last_size", func(l *client.Line) *string { return (*string)(l.LastSize) }),
+		textColumn("size_unit", func(l *client.Line) *string { return l.SizeUnit }),
 	}
+	return append(append(columns, attributeColumns()...), csvColumn{"tags", func(l *client.Line) string { return tagsText(l.Tags) }})
+}
+
+func attributeColumns() []csvColumn {
+	return []csvColumn{
+		textColumn("flavor", func(l *client.Line) *string { return l.Flavor }),
+		textColumn("volume_type", func(l *client.Line) *string { return l.VolumeType }),
+		textColumn("file_share_type", func(l *client.Line) *string { return l.FileShareType }),
+		textColumn("instance_type", func(l *client.Line) *string { return l.InstanceType }),
+		textColumn("instance_name", func(l *client.Line) *string { return l.InstanceName }),
+		textColumn("vm_id", func(l *client.Line) *string { return l.VMID }),
+		textColumn("attached_to_vm", func(l *client.Line) *string { return l.AttachedToVM }),
+		textColumn("ip_address", func(l *client.Line) *string { return l.IPAddress }),
+		textColumn("network_id", func(l *client.Line) *string { return l.NetworkID }),
+		textColumn("subnet_id", func(l *client.Line) *string { return l.SubnetID }),
+		textColumn("schedule_id", func(l *client.Line) *string { return l.ScheduleID }),
+		textColumn("source_volume_uuid", func(l *client.Line) *string { return l.SourceVolumeUUID }),
+	}
+}
+
+// textColumn is empty where the member is null or not of the type.
+func textColumn(name string, member func(*client.Line) *string) csvColumn {
+	return csvColumn{name, func(l *client.Line) string { return withoutFormula(textOf(member(l))) }}
 }
 
 // withoutFormula puts a ' before a text that a spreadsheet would compute: names

@@ -27,18 +27,33 @@ type process struct {
 	lines  chan string // of standard error; closed when the command has ended
 }
 
-// syncBuffer is a bytes.Buffer for two goroutines.
+// syncBuffer is a text that one goroutine writes and others wait for.
 type syncBuffer struct {
 	mu struct {
 		sync.Mutex
-		text strings.Builder
+		text    strings.Builder
+		written chan struct{} // closed at the next write; nil when nobody waits
 	}
 }
 
 func (b *syncBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.mu.written != nil {
+		close(b.mu.written)
+		b.mu.written = nil
+	}
 	return b.mu.text.Write(p)
+}
+
+// next returns the text so far, and what is closed when there is more.
+func (b *syncBuffer) next() (string, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.mu.written == nil {
+		b.mu.written = make(chan struct{})
+	}
+	return b.mu.text.String(), b.mu.written
 }
 
 func (b *syncBuffer) String() string {
@@ -91,6 +106,22 @@ func (p *process) await(t *testing.T, message string) map[string]any {
 	}
 	t.Fatalf("the log ended before %q; exit code %d", message, <-p.code)
 	return nil
+}
+
+// awaitOutput waits for a text on standard output and returns all of it so far.
+func (p *process) awaitOutput(t *testing.T, text string) string {
+	t.Helper()
+	for {
+		out, more := p.stdout.next()
+		if strings.Contains(out, text) {
+			return out
+		}
+		select {
+		case <-more:
+		case code := <-p.code:
+			t.Fatalf("the command ended with %d before it printed %q; log:\n%s", code, text, p.drain())
+		}
+	}
 }
 
 // drain reads the rest of the log and returns it.

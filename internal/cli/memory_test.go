@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"testing"
+)
+
+func TestSizesAreReadAndPrinted(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		"0": "0", "1": "1B", "1B": "1B", "1000": "1000B", "1024": "1KiB", "64MiB": "64MiB", "67108864": "64MiB", "1536KiB": "1536KiB", "4GiB": "4GiB", "2TiB": "2TiB",
+	} {
+		var s sizeFlag
+		if err := s.Set(given); err != nil || s.String() != want {
+			t.Errorf("%q became %q, error %v, want %q", given, s.String(), err, want)
+		}
+	}
+	for _, wrong := range []string{"", "-1", "1.5GiB", "4GB", "4 GiB", "GiB", "9999999999TiB", "9223372036854775808"} {
+		var s sizeFlag
+		if err := s.Set(wrong); err == nil {
+			t.Errorf("%q was taken as %s", wrong, s.String())
+		}
+	}
+}
+
+func TestMemoryFollowsFlagsThenGosOwnVariables(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		variables map[string]string
+		args      []string
+		gc        int
+		limit     func(int64) bool
+	}{
+		"default":      {nil, nil, gcPercentDefault, func(n int64) bool { return n > 1<<20 }},
+		"flags":        {nil, []string{"--gc-percent=70", "--memory-limit=2GiB"}, 70, func(n int64) bool { return n == 2<<30 }},
+		"off":          {nil, []string{"--memory-limit=off"}, gcPercentDefault, func(n int64) bool { return n == -1 }},
+		"variables":    {map[string]string{"METERBOOK_MEMORY_LIMIT": "3GiB"}, nil, gcPercentDefault, func(n int64) bool { return n == 3<<30 }},
+		"gos own":      {map[string]string{"GOGC": "100", "GOMEMLIMIT": "1GiB"}, nil, -1, func(n int64) bool { return n == -1 }},
+		"flag over go": {map[string]string{"GOGC": "100", "GOMEMLIMIT": "1GiB"}, []string{"--gc-percent=50", "--memory-limit=1GiB"}, 50, func(n int64) bool { return n == 1<<30 }},
+	} {
+		set := false
+		var stdout, stderr syncBuffer
+		Run(t.Context(), Env{
+			Args: append([]string{"serve", "--listen", "127.0.0.1:0", "--data", "unused"}, c.args...), Stdout: &stdout, Stderr: &stderr,
+			LookupEnv: func(name string) (string, bool) { v, ok := c.variables[name]; return v, ok },
+			Now:       testNow.Time,
+			openStore: func(context.Context, storeOptions) (*store, error) { return nil, errors.New("not needed") },
+			SetMemory: func(gcPercent int, limitBytes int64) {
+				set = true
+				if gcPercent != c.gc || !c.limit(limitBytes) {
+					t.Errorf("%s: collector at %d %%, limit %d", name, gcPercent, limitBytes)
+				}
+			},
+		})
+		if !set {
+			t.Errorf("%s: memory was not set: %s", name, stderr.String())
+		}
+	}
+}
