@@ -143,6 +143,7 @@ var errNotAsked = errors.New("access does not ask this")
 func (directory) Project(metering.ProjectID) (report.Project, bool)       { return report.Project{}, false }
 func (directory) Region(metering.RegionID) (report.Region, bool)          { return report.Region{}, false }
 func (directory) Regions() []report.Region                                { return nil }
+func (directory) AddProject(context.Context, report.Project) error        { return errNotAsked }
 func (directory) PutProject(context.Context, report.Project) error        { return errNotAsked }
 func (directory) PutRegion(context.Context, report.Region) error          { return errNotAsked }
 func (directory) DeleteProject(context.Context, metering.ProjectID) error { return errNotAsked }
