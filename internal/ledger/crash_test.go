@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -104,6 +105,8 @@ type crasher struct {
 		count int
 		taken map[string]int // cuts by kind and file
 		seen  map[string]int
+		// inOrder is set while names must reach the disk in their order.
+		inOrder bool
 	}
 }
 
@@ -119,6 +122,7 @@ func (c *crasher) before(op errorfs.Op) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.count++
+	defer c.noteMarkerLocked(op)
 	class := fmt.Sprintf("%s of %s", kindName(op.Kind), fileClass(op.Path))
 	c.mu.seen[class]++
 	derived := strings.Contains(class, "base-") || strings.Contains(class, "ids-") || strings.Contains(class, "FORMAT")
@@ -132,13 +136,41 @@ func (c *crasher) before(op errorfs.Op) error {
 	}
 	c.mu.taken[class]++
 	cr := crash{operation: c.mu.count, at: fmt.Sprintf("%s of %s", kindName(op.Kind), op.Path), acked: int(c.acked.Load())}
-	if c.mu.rng.IntN(2) == 0 {
-		cr.percent = []int{10, 50, 90, 100}[c.mu.rng.IntN(4)]
+	switch c.mu.rng.IntN(8) {
+	case 0, 1, 2:
+		cr.percent = []int{10, 50, 90}[c.mu.rng.IntN(3)]
+		if c.mu.inOrder {
+			cr.percent = 0
+		}
+	case 3:
+		cr.percent = 100
 	}
 	cr.left = c.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: cr.percent, RNG: c.mu.rng})
 	cr.begun = int(c.begun.Load())
 	c.crashes <- cr
 	return nil
+}
+
+// noteMarkerLocked notes the time from Pebble's moving of a marker to its syncing
+// of the folder. In it Pebble relies on what journalling file systems keep: that
+// names reach the disk in the order in which they were made. The simulated one
+// does not, so there all that is unsynced survives or nothing of it.
+func (c *crasher) noteMarkerLocked(op errorfs.Op) {
+	switch {
+	case op.Kind == errorfs.OpCreate && strings.HasPrefix(path.Base(op.Path), "marker."):
+		c.mu.inOrder = true
+	case op.Kind == errorfs.OpFileSync && path.Base(op.Path) == "observations":
+		// Sync it now, so that no other goroutine's crash comes in between.
+		d, err := c.fs.OpenDir(op.Path)
+		if err != nil {
+			c.t.Errorf("open folder: %v", err)
+			return
+		}
+		if err := errors.Join(d.Sync(), d.Close()); err != nil {
+			c.t.Errorf("sync folder: %v", err)
+		}
+		c.mu.inOrder = false
+	}
 }
 
 func kindName(k errorfs.OpKind) string {
