@@ -5,6 +5,8 @@ FUZZTIME    ?= 10s
 BENCHFLAGS  ?=
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
+SHELL         := bash
+.SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help run demo build test check format vet staticcheck race generated bench fuzz e2e crash ci clean
 
@@ -49,7 +51,7 @@ bench: ## measure fleets of 10,000 and 100,000 resources; BENCHFLAGS to change t
 	cd bench && $(GO) run . $(BENCHFLAGS)
 
 fuzz: ## every fuzz target for FUZZTIME
-	@set -e; $(GO) list -f '{{.Dir}}' ./... | while read -r dir; do \
+	@$(GO) list -f '{{.Dir}}' ./... | while read -r dir; do \
 		for name in $$(find "$$dir" -maxdepth 1 -name '*_test.go' -exec sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' {} +); do \
 			echo "fuzz $$name in $$dir"; \
 			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir" || exit 1; \
