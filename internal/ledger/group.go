@@ -216,10 +216,13 @@ func (g *group) apply() error {
 	if g.err != nil {
 		return errors.Join(g.err, g.batch.Close())
 	}
-	if err := g.s.db.ApplyNoSyncWait(g.batch, pebble.Sync); err != nil {
-		return err
+	if err := g.s.commit(g.batch); err != nil {
+		return err // the batch is Pebble's: it may be half committed
 	}
-	return g.foldAnew()
+	if err := g.foldAnew(); err != nil {
+		return errors.Join(err, g.batch.SyncWait(), g.batch.Close())
+	}
+	return nil
 }
 
 // foldAnew folds the units that need all their observations.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -24,6 +25,9 @@ const (
 	// GroupObservations is the number of observations after which a group is
 	// closed: enough to share an fsync, few enough to answer soon.
 	GroupObservations = 16_384
+	// GroupBytes is the size after which a group is closed: far below what
+	// Pebble takes in one batch.
+	GroupBytes = 64 << 20
 	// DefaultMergeUnits is the number of changed resources (or days of counted
 	// resources) that are merged into a new base, for a small base.
 	DefaultMergeUnits = 32_768
@@ -66,6 +70,11 @@ type Ledger struct {
 	views     *views
 	counters  counters
 
+	mu struct {
+		sync.RWMutex      // held for reading while Pebble is read outside of the sequencer
+		closed       bool // Pebble is
+	}
+	stuck     atomic.Bool   // Pebble gave up and holds its locks: it cannot even be closed
 	closing   chan struct{} // closed by Close: Submit refuses from then on
 	closeOnce sync.Once
 	closed    error
@@ -128,9 +137,29 @@ func (l *Ledger) Close() error {
 	l.closeOnce.Do(func() {
 		close(l.closing)
 		l.sequencer.stop()
-		l.closed = errors.Join(l.views.close(), l.db.Close())
+		l.closed = errors.Join(l.views.close(), l.closeDB())
 	})
 	return l.closed
+}
+
+func (l *Ledger) closeDB() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.closed = true
+	if l.stuck.Load() {
+		return errors.New("the store could not be closed after a write had failed; the process must end before it is opened again")
+	}
+	return l.db.Close()
+}
+
+// reading runs a function that reads Pebble, which stays open meanwhile.
+func (l *Ledger) reading(read func(*pebble.DB) error) error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.mu.closed {
+		return errStopped()
+	}
+	return read(l.db)
 }
 
 // Report implements report.Reader.

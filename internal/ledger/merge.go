@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/meterbook/meterbook/internal/ledger/columns"
 	"github.com/meterbook/meterbook/internal/ledger/layout"
 	"github.com/meterbook/meterbook/internal/metering"
@@ -35,14 +33,18 @@ const (
 type mergeState struct {
 	running  *view // what is being merged; nil: nothing
 	finished chan *merged
-	waiting  []func(error) // told when the running merge is over
+	failed   error // of the last merge
+	// postponed is the number of units at which the next merge begins after one
+	// that failed: trying at each group would cost more than it helps.
+	postponed int
 }
 
 // merged is the outcome of a merge.
 type merged struct {
-	from *view
-	base *columns.Base
-	err  error
+	from    *view
+	pointer pointer
+	base    *columns.Base
+	err     error
 }
 
 // considerMerge begins a merge when enough has changed, and tidies the delta
@@ -60,7 +62,7 @@ func (s *sequencer) considerMerge() {
 	case s.merge.running != nil && units > 4*enough:
 		s.finishMerge(<-s.merge.finished)
 	case s.merge.running != nil:
-	case units >= enough:
+	case units >= max(enough, s.merge.postponed):
 		s.beginMerge()
 	default:
 		s.delta.compact()
@@ -93,18 +95,18 @@ func (s *sequencer) beginMerge() {
 	s.merge.running = v
 	go func() {
 		m := &merged{from: v, err: err}
+		m.pointer = pointer{Seq: v.seq, Base: fmt.Sprintf("%s%016d", basePrefix, v.seq), IDs: fmt.Sprintf("%s%016d", idsPrefix, v.seq)}
 		if err == nil {
-			m.base, m.err = s.mergeView(v, filter)
+			m.base, m.err = s.mergeView(v, filter, &m.pointer)
 		}
 		s.merge.finished <- m
 	}()
 }
 
 // mergeView writes a view's base and delta as a new base, and the id filter,
-// and makes the store begin with them.
-func (s *sequencer) mergeView(v *view, filter []byte) (*columns.Base, error) {
+// under the names that the pointer will have.
+func (s *sequencer) mergeView(v *view, filter []byte, p *pointer) (*columns.Base, error) {
 	o := &s.ledger.options
-	p := pointer{Seq: v.seq, Base: fmt.Sprintf("%s%016d", basePrefix, v.seq), IDs: fmt.Sprintf("%s%016d", idsPrefix, v.seq)}
 	if err := s.ledger.checkRoom(); err != nil {
 		return nil, err
 	}
@@ -119,26 +121,27 @@ func (s *sequencer) mergeView(v *view, filter []byte) (*columns.Base, error) {
 		return nil, err
 	}
 	base.Warm(v.base)
-	if err := writePointer(s.db, &p); err != nil {
-		return nil, errors.Join(err, base.Release())
-	}
 	return base, nil
 }
 
-func writePointer(db *pebble.DB, p *pointer) error {
+// writePointer makes the store begin with what the pointer names.
+func (s *sequencer) writePointer(p *pointer) error {
 	value, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
-	batch := db.NewBatch()
+	batch := s.db.NewBatch()
 	err = errors.Join(
 		batch.Set(pointerKey(), value, nil),
 		batch.DeleteRange(layout.AppendSeqKey(nil, layout.Journal, 0), layout.AppendSeqKey(nil, layout.Journal, uint64(p.Seq)+1), nil),
 	)
-	if err == nil {
-		err = batch.Commit(pebble.Sync)
+	if err != nil {
+		return errors.Join(err, batch.Close())
 	}
-	return errors.Join(err, batch.Close())
+	if err := s.commit(batch); err != nil {
+		return err // the batch is Pebble's: it may be half committed
+	}
+	return errors.Join(batch.SyncWait(), batch.Close())
 }
 
 // finishMerge goes over to the new base. What changed while it was being made
@@ -148,11 +151,23 @@ func (s *sequencer) finishMerge(m *merged) {
 	if err := m.from.base.Release(); err != nil {
 		s.ledger.options.Logger.Error("unmap base", "error", err)
 	}
+	s.merge.failed, s.merge.postponed = m.err, 0
 	if m.err != nil {
 		s.ledger.options.Logger.Error("merge put off: the journal keeps what changed", "error", m.err)
+		s.merge.postponed = len(s.delta.slots) + s.ledger.options.MergeUnits
 		return
 	}
 	s.inflight.Wait() // the published view must not be older than this one
+	err := s.failure.get()
+	if err == nil {
+		if err = s.writePointer(&m.pointer); err != nil {
+			s.fail(fmt.Errorf("write the pointer to the base: %w", err))
+		}
+	}
+	if err != nil { // the delta holds what is not on the disk: it must never be shown
+		s.merge.failed = errors.Join(err, m.base.Release())
+		return
+	}
 	s.delta = s.delta.rebase(m.base, len(m.from.log))
 	if err := s.ledger.views.publish(s.delta.view(s.seq)); err != nil {
 		s.ledger.options.Logger.Error("unmap base", "error", err)
@@ -166,7 +181,7 @@ func (s *sequencer) lastMerge() {
 	if s.merge.running != nil {
 		s.finishMerge(<-s.merge.finished)
 	}
-	if len(s.delta.slots) == 0 {
+	if s.merge.failed = nil; len(s.delta.slots) == 0 {
 		return
 	}
 	s.beginMerge()
@@ -223,7 +238,8 @@ func (v *view) changes() []columns.Change {
 }
 
 // Merge folds all that has changed into a new base and waits for it. The ledger
-// does so by itself when enough has changed.
+// does so by itself when enough has changed. An error says why the changes stay
+// in the journal; nothing is lost by it.
 func (l *Ledger) Merge(ctx context.Context) error {
 	now := func(g *group) error {
 		g.s.mergeNow = true
@@ -232,5 +248,5 @@ func (l *Ledger) Merge(ctx context.Context) error {
 	if err := l.do(ctx, now); err != nil {
 		return err
 	}
-	return l.do(ctx, func(*group) error { return nil }) // its turn comes after the merge
+	return l.do(ctx, func(g *group) error { return g.s.merge.failed }) // its turn comes after the merge
 }

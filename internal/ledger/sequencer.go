@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -53,6 +54,20 @@ func (f *failure) get() error {
 	return f.mu.err
 }
 
+// commit gives a batch to Pebble, which orders it, begins to write it, and shows
+// it to its readers; SyncWait of the batch waits for the disk. Only the sequencer
+// commits: when Pebble cannot go on it panics with its locks held, and whoever
+// committed next would wait for ever.
+func (s *sequencer) commit(batch *pebble.Batch) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.ledger.stuck.Store(true)
+			err = fmt.Errorf("pebble cannot go on: %v", p)
+		}
+	}()
+	return s.db.ApplyNoSyncWait(batch, pebble.Sync)
+}
+
 // job is a group that Pebble has taken and the disk has not confirmed yet.
 type job struct {
 	batch    *pebble.Batch
@@ -73,6 +88,7 @@ func (s *sequencer) run() {
 			s.mergeWhenIdle()
 		case m := <-s.merge.finished:
 			s.finishMerge(m)
+			idle.Reset(IdleMergeAfter) // what came meanwhile may be worth another one
 		case <-s.ledger.closing:
 			s.drain()
 			close(s.jobs)
@@ -100,11 +116,11 @@ func (s *sequencer) stop() { <-s.stopped }
 
 // gather takes what else is waiting, as far as a group goes.
 func (s *sequencer) gather(first *request) []*request {
-	requests, n := []*request{first}, len(first.items)
-	for n < GroupObservations {
+	requests, n, size := []*request{first}, len(first.items), first.size
+	for n < GroupObservations && size < GroupBytes {
 		select {
 		case r := <-s.queue:
-			requests, n = append(requests, r), n+len(r.items)
+			requests, n, size = append(requests, r), n+len(r.items), size+r.size
 		default:
 			return requests
 		}
@@ -152,7 +168,7 @@ func (s *sequencer) fail(err error) {
 }
 
 func errNotStored() error {
-	return metering.Errorf(metering.KindUnavailable, "the store could not write to its disk; nothing of this request was stored")
+	return metering.Errorf(metering.KindUnavailable, "the store could not write to its disk and takes nothing more until it is opened again; send this request again then")
 }
 
 // publish is the publisher's goroutine: in the order of the groups it waits for

@@ -1,6 +1,10 @@
 package ledger
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+)
 
 // counters count what happened since the ledger was opened.
 type counters struct {
@@ -35,7 +39,12 @@ func (l *Ledger) Stats() Stats {
 	s.Resources, s.Segments, s.DaySums = v.base.Resources(), v.base.Segments(), v.base.DaySumCount()
 	s.ChangedUnits = v.slots
 	s.ProjectionRows, s.ColumnBytes = v.base.ProjectionRows(), v.base.Size()
-	m := l.db.Metrics()
-	s.DiskBytes, s.CacheBytes, s.MemTableBytes = m.DiskSpaceUsage(), m.BlockCache.Size, m.MemTable.Size
+	if err := l.reading(func(db *pebble.DB) error {
+		m := db.Metrics()
+		s.DiskBytes, s.CacheBytes, s.MemTableBytes = m.DiskSpaceUsage(), m.BlockCache.Size, m.MemTable.Size
+		return nil
+	}); err != nil {
+		return s // it was closed just now
+	}
 	return s
 }

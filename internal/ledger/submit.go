@@ -14,6 +14,7 @@ import (
 // take its turn among them.
 type request struct {
 	items    []item
+	size     int                // of the items' values, in bytes
 	command  func(*group) error // instead of items
 	outcomes []report.Outcome
 	err      error
@@ -40,6 +41,7 @@ func (l *Ledger) Submit(ctx context.Context, batch []report.Submission) (report.
 		arena = layout.AppendValue(arena, s.Observation, s.ReceivedAt)
 		r.items[i] = item{Submission: s, value: arena[start:len(arena):len(arena)]}
 	}
+	r.size = len(arena)
 	return r, l.enqueue(ctx, r)
 }
 
@@ -105,6 +107,9 @@ func (l *Ledger) Writable() error {
 	case <-l.closing:
 		return errStopped()
 	default:
+	}
+	if err := l.sequencer.failure.get(); err != nil {
+		return err
 	}
 	if len(l.sequencer.queue) == cap(l.sequencer.queue) {
 		return metering.Errorf(metering.KindRateLimited, "more observations are waiting for the disk than the queue holds; send again in a moment")
