@@ -56,8 +56,8 @@ func makeLoad(s scale) *load {
 	return l
 }
 
-// ingest sends the load over a few connections, as a collector would.
-func ingest(ctx context.Context, s *server, l *load, r *results) error {
+// sendAll sends the load over a few connections, as a collector would.
+func sendAll(ctx context.Context, s *server, l *load, r *results) error {
 	const connections = 4
 	rows := struct {
 		sync.Mutex

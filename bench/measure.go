@@ -70,7 +70,7 @@ func measure(ctx context.Context, binary string, s scale) (*results, error) {
 		return nil, err
 	}
 	defer server.kill()
-	if err := ingest(ctx, server, load, r); err != nil {
+	if err := sendAll(ctx, server, load, r); err != nil {
 		return nil, err
 	}
 	if err := askAll(ctx, server, load, r); err != nil {
