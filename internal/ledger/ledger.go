@@ -56,7 +56,8 @@ type Options struct {
 	MergeUnits int
 	// MinFreeBytes replaces DefaultMinFreeBytes when positive.
 	MinFreeBytes uint64
-	// OnSync is told how long each group waited for the disk.
+	// OnSync is told how long each group that begins with observations waited for
+	// the disk.
 	OnSync func(time.Duration)
 }
 

@@ -179,7 +179,7 @@ func (s *sequencer) publish() {
 	for j := range s.jobs {
 		start := clock()
 		err := j.batch.SyncWait()
-		if s.ledger.options.OnSync != nil {
+		if s.ledger.options.OnSync != nil && len(j.requests[0].items) > 0 {
 			s.ledger.options.OnSync((clock() - start).Duration())
 		}
 		if err == nil {
