@@ -70,9 +70,9 @@ func TestDemoTakesTheNextFreePort(t *testing.T) {
 	t.Parallel()
 	// Whoever comes first takes the default address; the second one must find
 	// another. It may be taken by somebody else already: then both do.
-	first := launch(t, openModel, nil, "demo", "--resources", "25")
+	first := launch(t, nil, nil, "demo", "--resources", "25")
 	one := first.awaitOutput(t, "Ctrl-C stops it.")
-	second := launch(t, openModel, nil, "demo", "--resources", "25", "--exit")
+	second := launch(t, nil, nil, "demo", "--resources", "25", "--exit")
 	second.end(t, ExitOK)
 	if !strings.Contains(one, "The server is at http://127.0.0.1:80") || !strings.Contains(second.stdout.String(), "Totals of all") {
 		t.Errorf("first %s, then %s", one, second.stdout.String())

@@ -20,7 +20,7 @@ type progress struct {
 
 	mu struct {
 		sync.Mutex
-		done   int64
+		done   int64 // never more than a known total
 		tenths int64 // told so far
 	}
 }
@@ -35,32 +35,39 @@ func newProgress(env *Env, description string, total int64, inBytes bool) *progr
 	if length == 0 {
 		length = -1
 	}
-	p.bar = progressbar.NewOptions64(length,
+	options := []progressbar.Option{
 		progressbar.OptionSetWriter(env.Stderr),
 		progressbar.OptionSetDescription(description),
 		progressbar.OptionShowBytes(inBytes),
 		progressbar.OptionShowCount(),
-		progressbar.OptionShowIts(),
 		progressbar.OptionSetPredictTime(true),
 		progressbar.OptionFullWidth(),
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionOnCompletion(func() { fmt.Fprintln(env.Stderr) }),
-	)
+	}
+	if !inBytes {
+		options = append(options, progressbar.OptionShowIts())
+	}
+	p.bar = progressbar.NewOptions64(length, options...)
 	return p
 }
 
-// add counts what is done.
+// add counts what is done. A total that is exceeded was an estimate; the rest is
+// not shown.
 func (p *progress) add(n int64) error {
-	if p.bar != nil {
-		return p.bar.Add64(n)
-	}
-	if p.total == 0 {
-		return nil
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.total > 0 {
+		n = min(n, p.total-p.mu.done)
+	}
 	p.mu.done += n
-	tenths := min(p.mu.done*10/p.total, 10)
+	switch {
+	case p.bar != nil:
+		return p.bar.Add64(n)
+	case p.total == 0:
+		return nil
+	}
+	tenths := p.mu.done * 10 / p.total
 	if tenths <= p.mu.tenths {
 		return nil
 	}

@@ -210,6 +210,46 @@ func TestServeAnswersThatItIsStartingWhileItLoads(t *testing.T) {
 	p.end(t, ExitOK)
 }
 
+// lingering is a store whose Close, once it has closed, does not return before
+// it may.
+type lingering struct {
+	report.Store
+	closed, mayReturn chan struct{}
+}
+
+func (l *lingering) Close() error {
+	err := l.Store.Close()
+	close(l.closed)
+	<-l.mayReturn
+	return err
+}
+
+func TestServeAnswersThatItIsStoppingUntilItsStoreIsClosed(t *testing.T) {
+	t.Parallel()
+	l := &lingering{closed: make(chan struct{}), mayReturn: make(chan struct{})}
+	linger := func(ctx context.Context, o storeOptions) (*store, error) {
+		s, err := openLedger(ctx, o)
+		if err == nil {
+			l.Store, s.Store = s.Store, l
+		}
+		return s, err
+	}
+	variables := map[string]string{"METERBOOK_DATA": filepath.Join(t.TempDir(), "store"), adminTokenVariable: adminToken}
+	p := launch(t, linger, variables, "serve", "--listen", "127.0.0.1:0")
+	url := p.await(t, "listening")["url"].(string)
+	p.await(t, "ready")
+	p.stop()
+	<-l.closed
+	for path, want := range map[string]int{"/healthz": 200, "/openapi.json": 200, "/metrics": 200, "/readyz": 503, "/cloud/v1/projects": 503} {
+		status, _, header := get(t, url+path)
+		if status != want || (want == 503) != (header.Get("Retry-After") != "") {
+			t.Errorf("%s while stopping: %d, Retry-After %q, want %d", path, status, header.Get("Retry-After"), want)
+		}
+	}
+	close(l.mayReturn)
+	p.end(t, ExitOK)
+}
+
 func TestServeThatIsStoppedWhileItLoadsEndsWell(t *testing.T) {
 	t.Parallel()
 	never := func(ctx context.Context, _ storeOptions) (*store, error) {
@@ -274,7 +314,8 @@ func TestWhatHasBegunIsFinishedWhenTheServerStops(t *testing.T) {
 		return s, err
 	}
 	p := launch(t, noticing, variables, "serve")
-	api := connectTo(t, p.await(t, "listening")["url"].(string), adminToken)
+	url := p.await(t, "listening")["url"].(string)
+	api := connectTo(t, url, adminToken)
 	p.await(t, "ready")
 	read, write := io.Pipe()
 	type answer struct {
@@ -292,6 +333,9 @@ func TestWhatHasBegunIsFinishedWhenTheServerStops(t *testing.T) {
 	<-begun
 	p.stop()
 	p.await(t, "stopping")
+	if status, _, _ := get(t, url+"/cloud/v1/projects"); status != 503 {
+		t.Errorf("a request that began later: %d, want 503", status)
+	}
 	_, err := fmt.Fprintf(write, oneEvent, 2)
 	if err := errors.Join(err, write.Close()); err != nil {
 		t.Fatal(err)

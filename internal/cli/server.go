@@ -172,15 +172,18 @@ func cannotOpen(err error) error {
 	return &metering.Error{Kind: metering.KindUnavailable, Message: "cannot open the store", Cause: err}
 }
 
-// stop drains and closes, whatever state the server is in. Requests that last
-// longer than the timeout are broken off.
+// stop drains and closes, whatever state the server is in. The address is
+// answered, that the server is stopping, until the store is closed. Requests
+// that last longer than the timeout are broken off.
 func (s *server) stop(ctx context.Context) error {
+	drained := s.api.Drain()
 	s.options.logger.Info("stopping", "timeout", s.options.shutdownTimeout)
-	s.api.Drain()
 	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.shutdownTimeout)
 	defer cancel()
-	err := s.http.Shutdown(patience)
-	if errors.Is(err, context.DeadlineExceeded) {
+	var err error
+	select {
+	case <-drained:
+	case <-patience.Done():
 		s.options.logger.Warn("broke off the requests that were still under way")
 		err = s.http.Close()
 	}
@@ -189,6 +192,11 @@ func (s *server) stop(ctx context.Context) error {
 			err = errors.Join(err, fmt.Errorf("close the store in %s: %w", s.options.dataDir, closing))
 		}
 	}
+	down := s.http.Shutdown(patience)
+	if errors.Is(down, context.DeadlineExceeded) { // answers that nobody fetches
+		down = s.http.Close()
+	}
+	err = errors.Join(err, down)
 	s.options.logger.Info("stopped")
 	return err
 }
