@@ -16,7 +16,13 @@
 // Invariants: what has a receipt is on disk; what a report shows has been
 // synced; a crash loses only what has no receipt. The base and the journal of
 // what was touched since spare a start the reading of all observations; both can
-// be rebuilt from them. When Pebble refuses a write, nothing of the group is
-// published, its senders get an error, and the ledger takes no more writes while
-// reports go on.
+// be rebuilt from them.
+//
+// When a write or a read of Pebble's fails, nothing of the group is published,
+// its senders get an error, and the ledger takes no more writes until it is opened
+// again, while reports go on. Whether such a group is on the disk is open; sending
+// it again is safe. Two failures of the disk end the process, because Pebble does
+// not survive them: to write its manifest, and to change to its next log file.
+// There too, what has a receipt is found at the next start. A merge that fails is
+// put off.
 package ledger
