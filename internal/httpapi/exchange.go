@@ -60,10 +60,11 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) answer(x *exchange) error {
 	if !operational(x.r.URL.Path) {
-		b, err := s.available()
+		b, err := s.enter()
 		if err != nil {
 			return err
 		}
+		defer s.leave()
 		x.backend = b
 	}
 	// The mux would redirect paths with "//", "/./" or "/../"; here they are

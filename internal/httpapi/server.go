@@ -56,6 +56,12 @@ type Server struct {
 	backend  atomic.Pointer[Backend]
 	draining atomic.Bool
 
+	mu struct {
+		sync.Mutex
+		underWay int           // requests that were let in and have not ended
+		drained  chan struct{} // closed when the last of them has; nil before Drain
+	}
+
 	// registering makes changes of projects and regions one after the other,
 	// from the check to the change.
 	registering struct{ sync.Mutex }
@@ -84,8 +90,40 @@ func New(o Options) *Server {
 func (s *Server) Serve(b Backend) { s.backend.Store(&b) }
 
 // Drain makes the server refuse new requests with 503. Those that have begun
-// are finished.
-func (s *Server) Drain() { s.draining.Store(true) }
+// are finished; when the last of them has ended, the channel is closed.
+func (s *Server) Drain() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining.Store(true)
+	if s.mu.drained == nil {
+		s.mu.drained = make(chan struct{})
+		if s.mu.underWay == 0 {
+			close(s.mu.drained)
+		}
+	}
+	return s.mu.drained
+}
+
+// enter lets a request in, which must leave when it ends. The error is that of
+// available.
+func (s *Server) enter() (*Backend, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.available()
+	if err == nil {
+		s.mu.underWay++
+	}
+	return b, err
+}
+
+func (s *Server) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.underWay--
+	if s.mu.underWay == 0 && s.mu.drained != nil {
+		close(s.mu.drained) // once: nobody enters any more
+	}
+}
 
 // Handler answers all paths.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
