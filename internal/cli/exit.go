@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -129,6 +130,8 @@ func explain(ctx context.Context, err error) (ExitCode, string) {
 		return exitOfKind(own.Kind), "meterbook: " + err.Error() + "\n" + fieldLines(own.Fields)
 	case errors.As(err, &transport):
 		return ExitUnavailable, explainConnection(transport)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return ExitUnavailable, "meterbook: " + err.Error() + "\nThe server stopped in the middle of its answer; try again.\n"
 	}
 	return ExitInternal, "meterbook: " + err.Error() + "\n"
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +41,13 @@ func TestEveryRefusalHasItsExitCode(t *testing.T) {
 		if got, _ := explain(t.Context(), &client.Error{Status: status, Message: "m"}); got != code {
 			t.Errorf("status %d: exit code %d, want %d", status, got, code)
 		}
+	}
+}
+
+func TestAnAnswerThatBreaksOffIsNoBug(t *testing.T) {
+	t.Parallel()
+	if code, _ := explain(t.Context(), fmt.Errorf("the report broke off: %w", io.ErrUnexpectedEOF)); code != ExitUnavailable {
+		t.Errorf("exit code %d", code)
 	}
 }
 
