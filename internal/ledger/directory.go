@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -16,29 +15,44 @@ import (
 	"github.com/meterbook/meterbook/internal/report"
 )
 
-// directory holds the projects and regions. The sequencer alone changes it.
+// directory holds the projects and regions.
 type directory struct {
-	mu struct {
-		sync.RWMutex
-		projects map[metering.ProjectID]projectEntry
-		regions  map[metering.RegionID]regionEntry
-	}
+	projects register[metering.ProjectID, projectEntry]
+	regions  register[metering.RegionID, regionEntry]
 }
 
-// An entry is Seen when an observation has named it: then it cannot be deleted.
+// projectEntry and regionEntry are how the store keeps them, as JSON. Seen says
+// that an observation has named it: then it cannot be deleted. CreatedAt is in
+// nanoseconds since 1970.
 type (
 	projectEntry struct {
-		report.Project
-		Seen bool
+		ID          metering.ProjectID `json:"id"`
+		Client      report.ClientID    `json:"client"`
+		Name        string             `json:"name,omitempty"`
+		Description string             `json:"description,omitempty"`
+		CreatedAt   metering.Instant   `json:"created_at"`
+		Seen        bool               `json:"seen"`
 	}
 	regionEntry struct {
-		report.Region
-		Seen bool
+		ID        metering.RegionID `json:"id"`
+		Name      string            `json:"name,omitempty"`
+		Country   string            `json:"country,omitempty"`
+		CreatedAt metering.Instant  `json:"created_at"`
+		Seen      bool              `json:"seen"`
 	}
 )
 
-// pair is what a change of the directory writes.
-type pair struct{ key, value []byte }
+func entryOfProject(p *report.Project) projectEntry {
+	return projectEntry{ID: p.ID, Client: p.Client, Name: p.Name, Description: p.Description, CreatedAt: p.CreatedAt}
+}
+
+func (e projectEntry) project() report.Project {
+	return report.Project{ID: e.ID, Client: e.Client, Name: e.Name, Description: e.Description, CreatedAt: e.CreatedAt}
+}
+
+func (e regionEntry) region() report.Region {
+	return report.Region{ID: e.ID, Name: e.Name, Country: e.Country, CreatedAt: e.CreatedAt}
+}
 
 func projectKey(id metering.ProjectID) []byte {
 	return layout.AppendUint([]byte{layout.Projects}, uint64(id))
@@ -48,19 +62,25 @@ func regionKey(id metering.RegionID) []byte {
 	return layout.AppendUint([]byte{layout.Regions}, uint64(id))
 }
 
-func loadDirectory(r pebble.Reader) (*directory, error) {
+func newDirectory() *directory {
 	d := &directory{}
-	d.mu.projects, d.mu.regions = map[metering.ProjectID]projectEntry{}, map[metering.RegionID]regionEntry{}
+	d.projects.clear()
+	d.regions.clear()
+	return d
+}
+
+func loadDirectory(r pebble.Reader) (*directory, error) {
+	d := newDirectory()
 	err := scan(r, []byte{layout.Projects}, func(key, value []byte) error {
 		var e projectEntry
 		err := json.Unmarshal(value, &e)
-		d.mu.projects[e.ID] = e
+		d.projects.load(e.ID, e)
 		return err
 	})
 	err = errors.Join(err, scan(r, []byte{layout.Regions}, func(key, value []byte) error {
 		var e regionEntry
 		err := json.Unmarshal(value, &e)
-		d.mu.regions[e.ID] = e
+		d.regions.load(e.ID, e)
 		return err
 	}))
 	if err != nil {
@@ -71,10 +91,8 @@ func loadDirectory(r pebble.Reader) (*directory, error) {
 
 // admits says why an observation may not be written to its project or region.
 func (d *directory) admits(s *report.Submission, strict bool) *metering.Rejection {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
 	o := s.Observation
-	project, known := d.mu.projects[o.Name.Project]
+	project, known := d.projects.next[o.Name.Project]
 	if known && project.Client != s.Client && !s.AnyClient {
 		return &metering.Rejection{
 			Code: metering.ForbiddenProject, Field: "data.project_id",
@@ -88,7 +106,7 @@ func (d *directory) admits(s *report.Submission, strict bool) *metering.Rejectio
 		}
 	}
 	if strict && o.Kind != metering.RetractionMade {
-		if _, known := d.mu.regions[o.Resource.Region]; !known {
+		if _, known := d.regions.next[o.Resource.Region]; !known {
 			return &metering.Rejection{
 				Code: metering.UnknownProject, Field: "data.region_id",
 				Message: fmt.Sprintf("region %d is not registered; an operator registers it with POST /v1/regions", o.Resource.Region),
@@ -98,36 +116,37 @@ func (d *directory) admits(s *report.Submission, strict bool) *metering.Rejectio
 	return nil
 }
 
-// see notes the project and the region of an accepted observation, and returns
-// what must be stored of that.
-func (d *directory) see(s *report.Submission) (writes []pair) {
-	o := s.Observation
-	project, region := o.Name.Project, o.Resource.Region
-	d.mu.RLock()
-	seen := d.mu.projects[project].Seen && (region == 0 || d.mu.regions[region].Seen)
-	d.mu.RUnlock()
-	if seen {
-		return nil
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if p, known := d.mu.projects[project]; !p.Seen {
+// register notes the project and the region of an accepted observation, if they
+// are seen for the first time.
+func (g *group) register(s *report.Submission) {
+	d, o := g.s.ledger.directory, s.Observation
+	if p, known := d.projects.next[o.Name.Project]; !p.Seen {
 		if !known {
-			p.Project = report.Project{ID: project, Client: cmp.Or(s.Client, report.DefaultClient), CreatedAt: s.ReceivedAt}
+			p = projectEntry{ID: o.Name.Project, Client: cmp.Or(s.Client, report.DefaultClient), CreatedAt: s.ReceivedAt}
 		}
 		p.Seen = true
-		d.mu.projects[project] = p
-		writes = append(writes, pair{projectKey(project), encodeEntry(p)})
+		g.putProject(p)
 	}
-	if r, known := d.mu.regions[region]; region != 0 && !r.Seen {
+	if o.Kind == metering.RetractionMade {
+		return
+	}
+	if r, known := d.regions.next[o.Resource.Region]; !r.Seen {
 		if !known {
-			r.Region = report.Region{ID: region, CreatedAt: s.ReceivedAt}
+			r = regionEntry{ID: o.Resource.Region, CreatedAt: s.ReceivedAt}
 		}
 		r.Seen = true
-		d.mu.regions[region] = r
-		writes = append(writes, pair{regionKey(region), encodeEntry(r)})
+		g.putRegion(r)
 	}
-	return writes
+}
+
+func (g *group) putProject(e projectEntry) {
+	g.publish = append(g.publish, g.s.ledger.directory.projects.put(e.ID, e))
+	g.set(projectKey(e.ID), encodeEntry(e))
+}
+
+func (g *group) putRegion(e regionEntry) {
+	g.publish = append(g.publish, g.s.ledger.directory.regions.put(e.ID, e))
+	g.set(regionKey(e.ID), encodeEntry(e))
 }
 
 func encodeEntry(e any) []byte {
@@ -140,78 +159,53 @@ func encodeEntry(e any) []byte {
 
 // Project implements report.Directory.
 func (l *Ledger) Project(id metering.ProjectID) (report.Project, bool) {
-	d := l.directory
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	e, ok := d.mu.projects[id]
-	return e.Project, ok
+	e, ok := l.directory.projects.get(id)
+	return e.project(), ok
 }
 
 // Projects implements report.Directory.
 func (l *Ledger) Projects(client report.ClientID) []report.Project {
-	d := l.directory
-	d.mu.RLock()
-	defer d.mu.RUnlock()
 	var projects []report.Project
-	for _, e := range d.mu.projects {
+	l.directory.projects.each(func(e projectEntry) {
 		if client == "" || e.Client == client {
-			projects = append(projects, e.Project)
+			projects = append(projects, e.project())
 		}
-	}
+	})
 	slices.SortFunc(projects, func(a, b report.Project) int { return cmp.Compare(a.ID, b.ID) })
 	return projects
 }
 
 // Region implements report.Directory.
 func (l *Ledger) Region(id metering.RegionID) (report.Region, bool) {
-	d := l.directory
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	e, ok := d.mu.regions[id]
-	return e.Region, ok
+	e, ok := l.directory.regions.get(id)
+	return e.region(), ok
 }
 
 // Regions implements report.Directory.
 func (l *Ledger) Regions() []report.Region {
-	d := l.directory
-	d.mu.RLock()
-	defer d.mu.RUnlock()
 	var regions []report.Region
-	for _, e := range d.mu.regions {
-		regions = append(regions, e.Region)
-	}
+	l.directory.regions.each(func(e regionEntry) { regions = append(regions, e.region()) })
 	slices.SortFunc(regions, func(a, b report.Region) int { return cmp.Compare(a.ID, b.ID) })
 	return regions
 }
 
 // AddProject implements report.Directory.
 func (l *Ledger) AddProject(ctx context.Context, p report.Project) error {
-	return l.putProject(ctx, p, func(known bool) error {
-		if known {
+	return l.do(ctx, func(g *group) error {
+		if _, known := l.directory.projects.next[p.ID]; known {
 			return metering.Errorf(metering.KindConflict, "project %d exists already", p.ID)
 		}
+		g.putProject(entryOfProject(&p))
 		return nil
 	})
 }
 
 // PutProject implements report.Directory.
 func (l *Ledger) PutProject(ctx context.Context, p report.Project) error {
-	return l.putProject(ctx, p, func(bool) error { return nil })
-}
-
-// putProject stores a project if check, told whether it is known, allows it.
-func (l *Ledger) putProject(ctx context.Context, p report.Project, check func(known bool) error) error {
 	return l.do(ctx, func(g *group) error {
-		d := l.directory
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		_, known := d.mu.projects[p.ID]
-		if err := check(known); err != nil {
-			return err
-		}
-		e := projectEntry{Project: p, Seen: d.mu.projects[p.ID].Seen}
-		d.mu.projects[p.ID] = e
-		g.set(projectKey(p.ID), encodeEntry(e))
+		e := entryOfProject(&p)
+		e.Seen = l.directory.projects.next[p.ID].Seen
+		g.putProject(e)
 		return nil
 	})
 }
@@ -219,12 +213,9 @@ func (l *Ledger) putProject(ctx context.Context, p report.Project, check func(kn
 // PutRegion implements report.Directory.
 func (l *Ledger) PutRegion(ctx context.Context, r report.Region) error {
 	return l.do(ctx, func(g *group) error {
-		d := l.directory
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		e := regionEntry{Region: r, Seen: d.mu.regions[r.ID].Seen}
-		d.mu.regions[r.ID] = e
-		g.set(regionKey(r.ID), encodeEntry(e))
+		e := regionEntry{ID: r.ID, Name: r.Name, Country: r.Country, CreatedAt: r.CreatedAt}
+		e.Seen = l.directory.regions.next[r.ID].Seen
+		g.putRegion(e)
 		return nil
 	})
 }
@@ -232,17 +223,11 @@ func (l *Ledger) PutRegion(ctx context.Context, r report.Region) error {
 // DeleteProject implements report.Directory.
 func (l *Ledger) DeleteProject(ctx context.Context, id metering.ProjectID) error {
 	return l.do(ctx, func(g *group) error {
-		d := l.directory
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		e, known := d.mu.projects[id]
-		if !known {
-			return metering.Errorf(metering.KindNotFound, "there is no project %d", id)
+		e, known := l.directory.projects.next[id]
+		if err := deletable("project", int64(id), known, e.Seen); err != nil {
+			return err
 		}
-		if e.Seen {
-			return metering.Errorf(metering.KindConflict, "project %d has observations and cannot be deleted", id)
-		}
-		delete(d.mu.projects, id)
+		g.publish = append(g.publish, l.directory.projects.remove(id))
 		return g.batch.Delete(projectKey(id), nil)
 	})
 }
@@ -250,17 +235,21 @@ func (l *Ledger) DeleteProject(ctx context.Context, id metering.ProjectID) error
 // DeleteRegion implements report.Directory.
 func (l *Ledger) DeleteRegion(ctx context.Context, id metering.RegionID) error {
 	return l.do(ctx, func(g *group) error {
-		d := l.directory
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		e, known := d.mu.regions[id]
-		if !known {
-			return metering.Errorf(metering.KindNotFound, "there is no region %d", id)
+		e, known := l.directory.regions.next[id]
+		if err := deletable("region", int64(id), known, e.Seen); err != nil {
+			return err
 		}
-		if e.Seen {
-			return metering.Errorf(metering.KindConflict, "region %d has observations and cannot be deleted", id)
-		}
-		delete(d.mu.regions, id)
+		g.publish = append(g.publish, l.directory.regions.remove(id))
 		return g.batch.Delete(regionKey(id), nil)
 	})
+}
+
+func deletable(what string, id int64, known, seen bool) error {
+	switch {
+	case !known:
+		return metering.Errorf(metering.KindNotFound, "there is no %s %d", what, id)
+	case seen:
+		return metering.Errorf(metering.KindConflict, "%s %d has observations and cannot be deleted", what, id)
+	}
+	return nil
 }

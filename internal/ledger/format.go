@@ -28,11 +28,18 @@ func checkFormat(fsys vfs.FS, dir string) error {
 	if err := makeFolder(fsys, dir); err != nil {
 		return fmt.Errorf("create folder %s: %w", dir, err)
 	}
-	text, err := readFile(fsys, fsys.PathJoin(dir, formatFile))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	err := judgeFormat(fsys, dir)
+	if errors.Is(err, fs.ErrNotExist) {
 		return createFormat(fsys, dir)
-	case err != nil:
+	}
+	return err
+}
+
+// judgeFormat refuses what is not a store, or is one of another format.
+// fs.ErrNotExist: the folder does not say what it is.
+func judgeFormat(fsys vfs.FS, dir string) error {
+	text, err := readFile(fsys, fsys.PathJoin(dir, formatFile))
+	if err != nil {
 		return fmt.Errorf("read %s of store %s: %w", formatFile, dir, err)
 	}
 	number, isStore := strings.CutPrefix(strings.TrimSpace(string(text)), formatPrefix)
@@ -62,7 +69,7 @@ func makeFolder(fsys vfs.FS, dir string) error {
 		}
 		above = append(above, fsys.PathDir(at))
 	}
-	if err := fsys.MkdirAll(dir, 0o755); err != nil {
+	if err := fsys.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	for _, parent := range above {
@@ -117,6 +124,11 @@ const (
 	cacheBytes    = 192 << 20
 )
 
+// pebbleFormat is the version of Pebble's own files that belongs to formatVersion.
+// A newer one needs a newer formatVersion, so that an older program refuses the
+// store with a sentence of its own.
+const pebbleFormat = pebble.FormatValueSeparation
+
 func pebbleOptions(o *Options) *pebble.Options {
 	options := &pebble.Options{
 		FS:                          o.FS,
@@ -127,7 +139,7 @@ func pebbleOptions(o *Options) *pebble.Options {
 		L0StopWritesThreshold:       24,
 		LBaseMaxBytes:               64 << 20,
 		MaxOpenFiles:                4096,
-		FormatMajorVersion:          pebble.FormatNewest,
+		FormatMajorVersion:          pebbleFormat,
 		Logger:                      pebbleLogger{o.Logger},
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 	}

@@ -20,9 +20,11 @@ type group struct {
 	touched layout.Touched
 	units   map[layout.Unit]bool // touched; true: must be folded anew
 	entries map[string]*groupEntry
-	key     []byte // of the id entry in hand
+	publish []func() // show what changed in the directory, once it is on the disk
+	key     []byte   // of the id entry in hand
 	buf     []byte
-	err     error // of a read that failed: the group cannot be decided
+	err     error  // of a read that failed: the group cannot be decided
+	applied func() // called between this group and the next one; may be nil
 }
 
 // groupEntry is an id entry that this group wrote, which Pebble does not show
@@ -56,7 +58,7 @@ func (g *group) take(it *item) report.Outcome {
 	g.touched.IDs = append(g.touched.IDs, hash)
 	g.putEntry(fresh)
 	g.putObservation(it, source, fresh.Retracted)
-	g.register(it)
+	g.register(&it.Submission)
 	switch {
 	case o.Kind == metering.RetractionMade:
 		g.retract(o)
@@ -180,13 +182,6 @@ func (g *group) source(name string) layout.SourceNumber {
 		g.set(layout.AppendSeqKey(nil, layout.Sources, uint64(number)), []byte(name))
 	}
 	return number
-}
-
-// register notes projects and regions that are seen for the first time.
-func (g *group) register(it *item) {
-	for _, pair := range g.s.ledger.directory.see(&it.Submission) {
-		g.set(pair.key, pair.value)
-	}
 }
 
 // read returns a stored observation, with the text of its source.

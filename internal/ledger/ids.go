@@ -96,6 +96,11 @@ func readIDFilter(fs vfs.FS, path string) (*idFilter, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseIDFilter(data)
+}
+
+// parseIDFilter reads what snapshot returned.
+func parseIDFilter(data []byte) (*idFilter, error) {
 	end := len(data) - 4
 	if end < 16 || idChecksum(data[:end]) != binary.LittleEndian.Uint32(data[end:]) {
 		return nil, errFilterDamaged

@@ -18,6 +18,9 @@ import (
 	"github.com/meterbook/meterbook/internal/report"
 )
 
+// observationsDir is the folder of Pebble in the store's folder.
+const observationsDir = "observations"
+
 // Limits that an operator may want to know; Options changes some of them.
 const (
 	// QueueLength is the number of batches that may wait for the sequencer.
@@ -76,6 +79,7 @@ type Ledger struct {
 		closed       bool // Pebble is
 	}
 	stuck     atomic.Bool   // Pebble gave up and holds its locks: it cannot even be closed
+	verifying atomic.Bool   // a verification is going on
 	closing   chan struct{} // closed by Close: Submit refuses from then on
 	closeOnce sync.Once
 	closed    error
@@ -103,7 +107,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if err := checkFormat(o.FS, o.Dir); err != nil {
 		return nil, err
 	}
-	db, err := pebble.Open(o.FS.PathJoin(o.Dir, "observations"), pebbleOptions(&o))
+	db, err := pebble.Open(o.FS.PathJoin(o.Dir, observationsDir), pebbleOptions(&o))
 	if err != nil {
 		return nil, openError(o.Dir, err)
 	}

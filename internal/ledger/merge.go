@@ -190,6 +190,11 @@ func (s *sequencer) lastMerge() {
 	}
 }
 
+// isDerived reports whether a file can be made again from the observations.
+func isDerived(name string) bool {
+	return strings.HasPrefix(name, basePrefix) || strings.HasPrefix(name, idsPrefix)
+}
+
 // removeDerived removes the derived files but those of the given number. A file
 // that cannot be removed does no harm: the next merge tries again.
 func removeDerived(o *Options, keep layout.Seq) {
@@ -200,8 +205,7 @@ func removeDerived(o *Options, keep layout.Seq) {
 	}
 	kept := fmt.Sprintf("%016d", keep)
 	for _, name := range names {
-		derived := strings.HasPrefix(name, basePrefix) || strings.HasPrefix(name, idsPrefix)
-		if !derived || strings.HasSuffix(name, kept) {
+		if !isDerived(name) || strings.HasSuffix(name, kept) {
 			continue
 		}
 		if err := o.FS.Remove(o.FS.PathJoin(o.Dir, name)); err != nil {

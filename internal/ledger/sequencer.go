@@ -73,6 +73,7 @@ type job struct {
 	batch    *pebble.Batch
 	requests []*request
 	view     *view
+	publish  []func() // of the group
 }
 
 // run is the sequencer's goroutine.
@@ -150,8 +151,11 @@ func (s *sequencer) process(requests []*request) {
 		answer(requests, errNotStored())
 		return
 	}
+	if g.applied != nil {
+		g.applied()
+	}
 	s.inflight.Add(1)
-	s.jobs <- &job{batch: g.batch, requests: requests, view: s.delta.view(s.seq)}
+	s.jobs <- &job{batch: g.batch, requests: requests, view: s.delta.view(s.seq), publish: g.publish}
 	s.considerMerge()
 }
 
@@ -188,13 +192,23 @@ func (s *sequencer) publish() {
 		if err != nil {
 			s.fail(err)
 			err = errNotStored()
-		} else if releaseErr := s.ledger.views.publish(j.view); releaseErr != nil {
-			s.ledger.options.Logger.Error("unmap base", "error", releaseErr)
+		} else {
+			s.show(j)
 		}
 		if closeErr := j.batch.Close(); closeErr != nil {
 			s.ledger.options.Logger.Error("close batch", "error", closeErr)
 		}
 		answer(j.requests, err)
 		s.inflight.Done()
+	}
+}
+
+// show lets everybody see what is on the disk now.
+func (s *sequencer) show(j *job) {
+	for _, publish := range j.publish {
+		publish()
+	}
+	if err := s.ledger.views.publish(j.view); err != nil {
+		s.ledger.options.Logger.Error("unmap base", "error", err)
 	}
 }

@@ -13,6 +13,7 @@ type counters struct {
 
 // Stats is the ledger's size and state at one moment.
 type Stats struct {
+	Writable       bool   // false after a write has failed: only reports go on
 	Observations   uint64 // stored ever, retractions among them
 	Resources      int    // in the base
 	Segments       int    // in the base
@@ -29,7 +30,7 @@ type Stats struct {
 
 // Stats returns the ledger's present size and state.
 func (l *Ledger) Stats() Stats {
-	s := Stats{QueuedBatches: len(l.sequencer.queue), Merges: l.counters.merges.Load()}
+	s := Stats{Writable: l.sequencer.failure.get() == nil, QueuedBatches: len(l.sequencer.queue), Merges: l.counters.merges.Load()}
 	v, err := l.views.acquire()
 	if err != nil {
 		return s

@@ -32,6 +32,7 @@ type Base struct {
 	projections cache
 	refs        atomic.Int32
 	release     func() error // unmaps; nil for a base in memory
+	file        []byte       // as it was loaded; nil for a base in memory
 	size        int64        // of the file or of the slices, in bytes
 }
 

@@ -165,7 +165,7 @@ func Open(fs vfs.FS, dir, name string) (*Base, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read base %s: %w", name, err)
 	}
-	b := &Base{release: release, size: int64(len(data))}
+	b := &Base{release: release, file: data, size: int64(len(data))}
 	b.refs.Store(1)
 	sections, err := split(data, &b.Seq)
 	if err != nil {
