@@ -1,0 +1,107 @@
+package ledger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/meterbook/meterbook/internal/ledger/columns"
+	"github.com/meterbook/meterbook/internal/ledger/layout"
+)
+
+func (v *verifier) readSources() error {
+	v.sources = newSourceTable()
+	return scan(v.r, []byte{layout.Sources}, func(key, value []byte) error {
+		n, err := layout.SeqOfKey(key)
+		if err != nil || n == 0 || n > 1<<32-1 {
+			v.differ(checkSources, fmt.Sprintf("key %x", key), "a number that no source has", "the number of a source")
+			return nil
+		}
+		if missing := uint64(len(v.sources.texts)); missing < n {
+			v.differ(checkSources, fmt.Sprintf("source numbers %d to %d", missing, n-1), "not in the table of sources", "in the table")
+		}
+		for uint64(len(v.sources.texts)) < n {
+			v.sources.texts = append(v.sources.texts, "")
+		}
+		if other, twice := v.sources.numbers[string(value)]; twice {
+			v.differ(checkSources, fmt.Sprintf("source %q", value), fmt.Sprintf("numbers %d and %d", other, n), "one number: names would be told apart by it")
+		}
+		v.sources.numbers[string(value)] = layout.SourceNumber(n)
+		v.sources.texts = append(v.sources.texts, string(value))
+		return nil
+	})
+}
+
+func (v *verifier) readDirectory() error {
+	err := scan(v.r, []byte{layout.Projects}, func(key, value []byte) error {
+		var e projectEntry
+		if err := json.Unmarshal(value, &e); err != nil || string(projectKey(e.ID)) != string(key) || e.Client == "" {
+			v.differ(checkDirectory, fmt.Sprintf("project at key %x", key), fmt.Sprintf("%.200q", value), "the record of a project of that id, with its client")
+			return nil
+		}
+		v.projects[e.ID] = e.Seen
+		return nil
+	})
+	return errors.Join(err, scan(v.r, []byte{layout.Regions}, func(key, value []byte) error {
+		var e regionEntry
+		if err := json.Unmarshal(value, &e); err != nil || string(regionKey(e.ID)) != string(key) {
+			v.differ(checkDirectory, fmt.Sprintf("region at key %x", key), fmt.Sprintf("%.200q", value), "the record of a region of that id")
+			return nil
+		}
+		v.regions[e.ID] = e.Seen
+		return nil
+	}))
+}
+
+func (v *verifier) readPointer() error {
+	value, found, err := get(v.r, pointerKey())
+	if err != nil || !found {
+		return err
+	}
+	if err := json.Unmarshal(value, &v.pointer); err != nil {
+		v.differ(checkBase, "the pointer to the base", fmt.Sprintf("%.200q", value), "JSON with seq, base and ids")
+	}
+	v.last = v.pointer.Seq
+	return nil
+}
+
+// readJournal notes which units a restart folds anew, and hands the hashes of
+// the ids that were added since the base to addID.
+func (v *verifier) readJournal(addID func(hash uint64)) error {
+	return scan(v.r, []byte{layout.Journal}, func(key, value []byte) error {
+		seq, err := layout.SeqOfKey(key)
+		if err == nil && layout.Seq(seq) <= v.pointer.Seq {
+			return nil // a restart skips it
+		}
+		if err == nil {
+			v.last = max(v.last, layout.Seq(seq))
+			err = layout.DecodeTouched(value, addID, func(u layout.Unit) { v.journal[u] = true })
+		}
+		if err != nil {
+			v.differ(checkJournal, fmt.Sprintf("journal entry %x", key), err.Error(), "a journal entry")
+		}
+		return nil
+	})
+}
+
+// loadDerived loads the base and the id filter that the pointer names. The
+// caller releases the base.
+func (v *verifier) loadDerived(o *Options) {
+	v.base, v.ids = columns.Merge(nil, nil, 0), newIDFilter()
+	if v.pointer.Base != "" {
+		base, err := columns.Open(o.FS, o.Dir, v.pointer.Base)
+		if err != nil {
+			v.differ(checkBase, v.pointer.Base, err.Error(), "a base: a start makes it again, which takes long")
+		} else if base.Seq != uint64(v.pointer.Seq) {
+			v.differ(checkBase, v.pointer.Base, fmt.Sprintf("up to observation %d", base.Seq), fmt.Sprintf("up to observation %d, as its pointer says", v.pointer.Seq))
+		}
+		v.base = base
+	}
+	if v.pointer.IDs != "" {
+		ids, err := readIDFilter(o.FS, o.FS.PathJoin(o.Dir, v.pointer.IDs))
+		if err != nil {
+			v.differ(checkIDFilter, v.pointer.IDs, err.Error(), "an id filter: a start makes it again, which takes long")
+		}
+		v.ids = ids
+	}
+}
