@@ -74,6 +74,8 @@ func newScript(seed uint64, histories int) *script {
 	return s
 }
 
+func (s *script) clock() metering.Instant { return s.now }
+
 // addOther adds a step that is no batch, often none.
 func (s *script) addOther() {
 	n := len(s.steps)

@@ -18,7 +18,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/meterbook/meterbook/internal/ledger"
-	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/report"
 	"github.com/meterbook/meterbook/internal/storetest"
 )
@@ -239,7 +238,7 @@ func cutEverywhere(t *testing.T, seed uint64) {
 // play plays the whole script and closes the store.
 func (c *crasher) play(ctx context.Context, s *script) (err error) {
 	l := &life{script: s, options: ledger.Options{
-		Dir: "parent/store", FS: errorfs.Wrap(c.fs, errorfs.InjectorFunc(c.before)), Clock: func() metering.Instant { return s.now }, MergeUnits: 6,
+		Dir: "parent/store", FS: errorfs.Wrap(c.fs, errorfs.InjectorFunc(c.before)), Clock: s.clock, MergeUnits: 6,
 	}}
 	if l.ledger, err = ledger.Open(ctx, l.options); err != nil {
 		return err
@@ -281,7 +280,7 @@ func (v *survivor) failf(format string, args ...any) {
 func check(t *testing.T, s *script, cr *crash) {
 	t.Helper()
 	v := &survivor{T: t, script: s, crash: cr, want: newExpected(s.now)}
-	options := ledger.Options{Dir: "parent/store", FS: cr.left, Clock: func() metering.Instant { return s.now }}
+	options := ledger.Options{Dir: "parent/store", FS: cr.left, Clock: s.clock}
 	if cr.operation%3 == 0 {
 		options.MergeUnits = 6
 	}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -55,6 +57,8 @@ type Options struct {
 	// StrictProjects refuses observations of projects and regions that nobody
 	// registered.
 	StrictProjects bool
+	// Retention, when positive, refuses observations of what is longer ago.
+	Retention time.Duration
 	// MergeUnits replaces DefaultMergeUnits when positive.
 	MergeUnits int
 	// MinFreeBytes replaces DefaultMinFreeBytes when positive.
@@ -188,11 +192,13 @@ func (l *Ledger) release(v *view) {
 	}
 }
 
+// openError names the remedy where another ledger has the folder. Pebble's lock
+// tells that by one of these errors, or by this text within one process.
 func openError(dir string, err error) error {
-	if errors.Is(err, vfs.ErrUnsupported) {
-		return err
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) || strings.Contains(err.Error(), "lock held by current process") {
+		return fmt.Errorf("store %s is in use by another meterbook: stop that one, or choose another folder: %w", dir, err)
 	}
-	return fmt.Errorf("open store in %s (is another meterbook using it?): %w", dir, err)
+	return fmt.Errorf("open store %s: %w", dir, err)
 }
 
 // view is one consistent state of the store. It never changes.

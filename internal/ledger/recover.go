@@ -36,11 +36,11 @@ func (l *Ledger) recover(ctx context.Context) (*sequencer, error) {
 		return nil, err
 	}
 	if s.ids, err = l.openIDs(p); err != nil {
-		return nil, err
+		return nil, errors.Join(err, base.Release())
 	}
 	s.delta, s.seq = newDelta(base), layout.Seq(base.Seq)
 	if err := s.replay(ctx); err != nil {
-		return nil, err
+		return nil, errors.Join(err, base.Release())
 	}
 	l.views = newViews(s.delta.view(s.seq))
 	removeDerived(&l.options, p.Seq)
@@ -66,7 +66,10 @@ func (l *Ledger) openBase(ctx context.Context, p pointer, sources *sourceTable) 
 	}
 	base, err := columns.Open(l.options.FS, l.options.Dir, p.Base)
 	if err == nil {
-		return base, nil
+		if layout.Seq(base.Seq) == p.Seq {
+			return base, nil
+		}
+		err = errors.Join(fmt.Errorf("base %s is of observation %d, not %d: it is another one's file", p.Base, base.Seq, p.Seq), base.Release())
 	}
 	l.options.Logger.Error("the base is made again from the observations", "error", err)
 	return rebuildBase(ctx, l.db, sources, p.Seq)

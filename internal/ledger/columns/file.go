@@ -203,7 +203,7 @@ func split(data []byte, seq *uint64) ([][]byte, error) {
 	if v := field(0); v != formatVersion {
 		return nil, fmt.Errorf("its format is %d, this program reads %d", v, formatVersion)
 	}
-	if checksum(data[:headerSize-8]) != uint32(field(2+3*sectionCount)) {
+	if uint64(checksum(data[:headerSize-8])) != field(2+3*sectionCount) {
 		return nil, fmt.Errorf("its header is damaged: the checksum differs")
 	}
 	*seq = field(1)
