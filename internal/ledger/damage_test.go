@@ -44,8 +44,8 @@ func writeAll(t *testing.T, fs vfs.FS, path string, data []byte) {
 	}
 }
 
-// derivedFile returns the name of the only file that begins so.
-func derivedFile(t *testing.T, fs vfs.FS, prefix string) string {
+// onlyFile returns the name of the only file that begins so.
+func onlyFile(t *testing.T, fs vfs.FS, prefix string) string {
 	t.Helper()
 	names, err := fs.List("store")
 	if err != nil {
@@ -133,7 +133,7 @@ func TestDamagedDerivedFilesAreNoticedAndMadeAgain(t *testing.T) {
 	t.Parallel()
 	s, fs := mergedStore(t)
 	for prefix, damages := range map[string]func([]byte) []damage{"base-": baseDamages, "ids-": idsDamages} {
-		name := derivedFile(t, fs, prefix)
+		name := onlyFile(t, fs, prefix)
 		for _, d := range damages(readAll(t, fs, "store/"+name)) {
 			spoilt := fs.CrashClone(vfs.CrashCloneCfg{})
 			writeAll(t, spoilt, "store/"+name, d.spoil(readAll(t, spoilt, "store/"+name)))
@@ -146,8 +146,8 @@ func TestDamagedDerivedFilesAreNoticedAndMadeAgain(t *testing.T) {
 		healed(t, s, missing, name, "missing")
 	}
 	both := fs.CrashClone(vfs.CrashCloneCfg{})
-	base := derivedFile(t, fs, "base-")
-	for _, name := range []string{base, derivedFile(t, fs, "ids-")} {
+	base := onlyFile(t, fs, "base-")
+	for _, name := range []string{base, onlyFile(t, fs, "ids-")} {
 		if err := both.Remove("store/" + name); err != nil {
 			t.Fatal(err)
 		}
@@ -161,9 +161,9 @@ func TestABaseOfAnotherMomentIsNoticed(t *testing.T) {
 	elsewhere := newTested(t)
 	elsewhere.store(machines(0, 3))
 	elsewhere.close()
-	name := derivedFile(t, fs, "base-")
+	name := onlyFile(t, fs, "base-")
 	spoilt := fs.CrashClone(vfs.CrashCloneCfg{})
-	writeAll(t, spoilt, "store/"+name, readAll(t, elsewhere.fs, "store/"+derivedFile(t, elsewhere.fs, "base-")))
+	writeAll(t, spoilt, "store/"+name, readAll(t, elsewhere.fs, "store/"+onlyFile(t, elsewhere.fs, "base-")))
 	healed(t, s, spoilt, name, "another store's")
 }
 
