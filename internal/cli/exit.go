@@ -28,6 +28,7 @@ const (
 	ExitUnavailable ExitCode = 5
 	ExitNotFound    ExitCode = 6
 	ExitConflict    ExitCode = 7
+	ExitDiffers     ExitCode = 8
 	ExitInterrupted ExitCode = 130
 )
 
@@ -47,6 +48,7 @@ func exitCodes() []exitMeaning {
 		{ExitUnavailable, "the server cannot be reached, is starting or stopping, or asks to come later; or a server's address is in use, or its store cannot be opened"},
 		{ExitNotFound, "what the command names does not exist on the server"},
 		{ExitConflict, "what the command would make exists already, or is in use"},
+		{ExitDiffers, "verify found that something is stored otherwise than it should be"},
 		{ExitInterrupted, "stopped by a signal before it was done (serve and demo end with 0)"},
 	}
 }
