@@ -11,7 +11,7 @@ import (
 // openLedger opens the embedded store.
 func openLedger(ctx context.Context, o storeOptions) (*store, error) {
 	l, err := ledger.Open(ctx, ledger.Options{
-		Dir: o.dir, Clock: o.clock, Logger: o.logger, StrictProjects: o.strictProjects, OnSync: o.onSync,
+		Dir: o.dir, Clock: o.clock, Logger: o.logger, StrictProjects: o.strictProjects, Retention: o.retention, OnSync: o.onSync,
 	})
 	if err != nil {
 		return nil, err

@@ -19,12 +19,16 @@ import (
 // the process list shows flags.
 const adminTokenVariable = "METERBOOK_ADMIN_TOKEN"
 
+// maxRetentionDays is more than there is: events begin in 2000.
+const maxRetentionDays = 36_500
+
 type serveCommand struct {
 	env              *Env
 	dataDir, listen  string
 	tlsCert, tlsKey  string
 	rateLimit        int
 	strictProjects   bool
+	retentionDays    int
 	maxBody          sizeFlag
 	slowClient       time.Duration
 	shutdownTimeout  time.Duration
@@ -65,6 +69,7 @@ flag wins.`,
 	f.StringVar(&c.tlsKey, "tls-key", "", "file with the private key in PEM")
 	f.IntVar(&c.rateLimit, "rate-limit", 0, "requests a second for each key that has no limit of its own; 0 is no limit")
 	f.BoolVar(&c.strictProjects, "strict-projects", false, "reject events of projects and regions that nobody registered")
+	f.IntVar(&c.retentionDays, "retention-days", 0, "reject events of what is longer ago than so many days, as period_closed; 0 takes all since 2000")
 	f.Var(&c.maxBody, "max-body", "greatest decompressed body of a request that is not a stream")
 	f.DurationVar(&c.slowClient, "slow-client-timeout", httpapi.DefaultSlowClientTimeout, "how long a client may take for the next piece of a body")
 	f.DurationVar(&c.shutdownTimeout, "shutdown-timeout", 30*time.Second, "how long requests that have begun may take when stopping")
@@ -110,7 +115,7 @@ func (c *serveCommand) options(cmd *cobra.Command) (serverOptions, error) {
 	adminToken, _ := c.env.LookupEnv(adminTokenVariable)
 	o := serverOptions{
 		open: c.env.openStore, dataDir: c.dataDir, listen: c.listen, adminToken: adminToken,
-		strictProjects: c.strictProjects, maxBodyBytes: int64(c.maxBody),
+		strictProjects: c.strictProjects, retention: time.Duration(c.retentionDays) * 24 * time.Hour, maxBodyBytes: int64(c.maxBody),
 		rateLimit: access.RequestsPerSecond(c.rateLimit), slowClient: c.slowClient, shutdownTimeout: c.shutdownTimeout,
 		logger: newLogger(c.env.Stderr, c.logFormat.value, level), clock: c.env.clock, wall: c.env.Now,
 	}
@@ -136,6 +141,8 @@ func (c *serveCommand) check() error {
 		return fmt.Errorf("--data must name a directory")
 	case c.rateLimit < 0 || c.rateLimit > access.MaxRequestsPerSecond:
 		return fmt.Errorf("--rate-limit must be from 0 (no limit) to %d requests a second, got %d", access.MaxRequestsPerSecond, c.rateLimit)
+	case c.retentionDays < 0 || c.retentionDays > maxRetentionDays:
+		return fmt.Errorf("--retention-days must be from 0 (no end) to %d, got %d", maxRetentionDays, c.retentionDays)
 	case c.maxBody <= 0:
 		return fmt.Errorf("--max-body must be greater than 0")
 	case c.slowClient <= 0 || c.shutdownTimeout <= 0:

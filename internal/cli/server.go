@@ -28,6 +28,7 @@ type serverOptions struct {
 	tls             *tls.Config // nil: plain HTTP
 	adminToken      string      // "": a first start makes one
 	strictProjects  bool
+	retention       time.Duration
 	maxBodyBytes    int64
 	rateLimit       access.RequestsPerSecond
 	shutdownTimeout time.Duration
@@ -135,7 +136,7 @@ func (s *server) load(ctx context.Context, ready func(adminToken string) error) 
 func (s *server) openBackend(ctx context.Context) (adminToken string, err error) {
 	o := &s.options
 	s.store, err = o.open(ctx, storeOptions{
-		dir: o.dataDir, strictProjects: o.strictProjects, clock: o.clock, logger: o.logger,
+		dir: o.dataDir, strictProjects: o.strictProjects, retention: o.retention, clock: o.clock, logger: o.logger,
 		onSync: func(took time.Duration) { s.fsync.Observe(took.Seconds()) },
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 type storeOptions struct {
 	dir            string
 	strictProjects bool
+	retention      time.Duration // 0: no end
 	clock          func() metering.Instant
 	logger         *slog.Logger
 	onSync         func(time.Duration) // told how long each fsync took

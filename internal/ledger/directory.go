@@ -89,9 +89,9 @@ func loadDirectory(r pebble.Reader) (*directory, error) {
 	return d, nil
 }
 
-// admits says why an observation may not be written to its project or region.
-func (d *directory) admits(s *report.Submission, strict bool) *metering.Rejection {
-	o := s.Observation
+// admits says why an observation may not be written, apart from what it says.
+func (d *directory) admits(s *report.Submission, options *Options) *metering.Rejection {
+	o, strict := s.Observation, options.StrictProjects
 	project, known := d.projects.next[o.Name.Project]
 	if known && project.Client != s.Client && !s.AnyClient {
 		return &metering.Rejection{
@@ -113,7 +113,26 @@ func (d *directory) admits(s *report.Submission, strict bool) *metering.Rejectio
 			}
 		}
 	}
-	return nil
+	return withinRetention(s, metering.Instant(options.Retention))
+}
+
+// withinRetention refuses states whose time and quantities whose from are older
+// than the retention, when they are received. A retraction is never too old.
+func withinRetention(s *report.Submission, retention metering.Instant) *metering.Rejection {
+	at, field := s.Observation.Time, "time"
+	switch s.Observation.Kind {
+	case metering.QuantityObserved:
+		at, field = s.Observation.From, "data.from"
+	case metering.RetractionMade:
+		return nil
+	}
+	if retention <= 0 || at >= s.ReceivedAt-retention {
+		return nil
+	}
+	return &metering.Rejection{
+		Code: metering.PeriodClosed, Field: field,
+		Message: fmt.Sprintf("%s is older than the retention that the operator has set: nothing is taken from before %s", at, s.ReceivedAt-retention),
+	}
 }
 
 // register notes the project and the region of an accepted observation, if they

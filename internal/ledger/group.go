@@ -41,7 +41,7 @@ func (s *sequencer) newGroup() *group {
 // take decides about one observation and, if it is accepted, adds it.
 func (g *group) take(it *item) report.Outcome {
 	o := it.Observation
-	if rejection := g.s.ledger.directory.admits(&it.Submission, g.s.ledger.options.StrictProjects); rejection != nil {
+	if rejection := g.s.ledger.directory.admits(&it.Submission, &g.s.ledger.options); rejection != nil {
 		return report.Outcome{Rejected: rejection}
 	}
 	source := g.source(o.Name.Source)

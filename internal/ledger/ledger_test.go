@@ -37,6 +37,11 @@ func opener(onDisk bool, mergeUnits int) storetest.Open {
 				strict.Dir, strict.FS, strict.StrictProjects = "strict", vfs.NewMem(), true
 				return open(t, strict)
 			},
+			Retaining: func(t testing.TB, age metering.Instant) report.Store {
+				retaining := options
+				retaining.Dir, retaining.FS, retaining.Retention = "retaining", vfs.NewMem(), age.Duration()
+				return open(t, retaining)
+			},
 		}
 	}
 }

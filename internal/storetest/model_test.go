@@ -8,21 +8,6 @@ import (
 	"github.com/meterbook/meterbook/internal/report"
 )
 
-func TestRetentionClosesOldPeriods(t *testing.T) {
-	t.Parallel()
-	clock := NewClock(At("2024-07-05T00:00:00Z"))
-	s := &scene{bench: &bench{t: t, store: NewModel(clock.Now, Retention(24*3600*metering.Second)), clock: clock}}
-	defer s.close()
-	reused := s.state(instance(1), "2024-07-03T23:59:59Z", from("/a", "1"))
-	s.send("accepted period_closed accepted period_closed period_closed",
-		s.state(instance(1), "2024-07-04T00:00:00Z", from("/a", "1")), reused,
-		s.quantity(functions(1), "2024-07-04T00:00:00Z", "2024-07-04T01:00:00Z", "1"),
-		s.quantity(functions(1), "2024-07-03T23:59:59.999999999Z", "2024-07-04T01:00:00Z", "1"),
-		s.gone(instance(1), "2024-07-03T00:00:00Z"))
-	s.sendBatch("forbidden_project", []report.Submission{{Observation: reused, Client: "client-b"}})
-	s.send("accepted", s.retraction(reused, toldAt("2024-07-01T00:00:00Z")))
-}
-
 func TestSeedsAreReadAsOneOrARange(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string][2]uint64{"17": {17, 17}, "0-3": {0, 3}, "5-5": {5, 5}} {

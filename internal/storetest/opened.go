@@ -25,6 +25,10 @@ type Opened struct {
 	// Strict opens another, empty store that refuses observations of projects
 	// and regions that nobody registered. Nil if there is no such setting.
 	Strict func(t testing.TB) report.Store
+
+	// Retaining opens another, empty store that refuses what is older than the
+	// given age. Nil if there is no such setting.
+	Retaining func(t testing.TB, age metering.Instant) report.Store
 }
 
 // Merger is a store with work of its own to do in the background: merging what

@@ -12,6 +12,9 @@ func openModel(_ *testing.T, clock func() metering.Instant) Opened {
 	return Opened{
 		Store:  NewModel(clock),
 		Strict: func(testing.TB) report.Store { return NewModel(clock, StrictProjects()) },
+		Retaining: func(_ testing.TB, age metering.Instant) report.Store {
+			return NewModel(clock, Retention(age))
+		},
 	}
 }
 

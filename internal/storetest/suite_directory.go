@@ -172,7 +172,26 @@ func ownerships() []behaviour {
 			s.sendBatch("forbidden_project accepted", slices.Concat(by("client-a", s.state(instance(1), at)), by("client-b", s.state(instance(1), at))))
 		}},
 		{"StrictStoreKnowsOnlyWhatIsRegistered", checkStrict},
+		{"RetentionClosesOldPeriods", checkRetention},
 	}
+}
+
+// checkRetention sends what is just old enough and just too old, where the store
+// has that setting.
+func checkRetention(s *scene) {
+	if s.opened.Retaining == nil {
+		return
+	}
+	r := &scene{bench: &bench{t: s.t, store: s.opened.Retaining(s.t, 24*3600*metering.Second), clock: s.clock}}
+	defer r.close()
+	reused := r.state(instance(1), "2024-07-03T23:59:59Z", from("/a", "1"))
+	r.send("accepted period_closed accepted period_closed period_closed",
+		r.state(instance(1), "2024-07-04T00:00:00Z", from("/a", "1")), reused,
+		r.quantity(functions(1), "2024-07-04T00:00:00Z", "2024-07-04T01:00:00Z", "1"),
+		r.quantity(functions(1), "2024-07-03T23:59:59.999999999Z", "2024-07-04T01:00:00Z", "1"),
+		r.gone(instance(1), "2024-07-03T00:00:00Z"))
+	r.sendBatch("forbidden_project", []report.Submission{{Observation: reused, Client: "client-b"}})
+	r.send("accepted", r.retraction(reused, toldAt("2024-07-01T00:00:00Z")))
 }
 
 // checkStrict registers by hand, where the store has that setting.
