@@ -67,10 +67,10 @@ func TestLedgerOnDiskBehavesAsEveryStore(t *testing.T) {
 
 func TestLedgerAgreesWithTheModelOnRandomHistories(t *testing.T) {
 	t.Parallel()
-	storetest.RunRandom(t, opener(false, 0), storetest.DefaultHistories/2)
+	storetest.RunRandom(t, opener(false, 0), storetest.DefaultHistories/2/raceShare)
 }
 
 func TestLedgerThatMergesAllTheTimeAgreesWithTheModel(t *testing.T) {
 	t.Parallel()
-	storetest.RunRandom(t, opener(false, 3), storetest.DefaultHistories/2)
+	storetest.RunRandom(t, opener(false, 3), storetest.DefaultHistories/2/raceShare)
 }

@@ -1,0 +1,7 @@
+//go:build race
+
+package ledger_test
+
+// raceShare divides work that the race detector makes many times slower; the
+// whole of it runs without the detector.
+const raceShare = 10
