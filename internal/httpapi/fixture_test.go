@@ -215,6 +215,8 @@ type oddStore struct {
 	report.Store
 	report   func(context.Context, report.Query) (*report.Report, error)
 	writable func() error
+	// addProject tells what goes wrong.
+	addProject func() error
 }
 
 func (o *oddStore) Report(ctx context.Context, q report.Query) (*report.Report, error) {
@@ -229,6 +231,13 @@ func (o *oddStore) Writable() error {
 		return o.writable()
 	}
 	return o.Store.Writable()
+}
+
+func (o *oddStore) AddProject(ctx context.Context, p report.Project) error {
+	if o.addProject != nil {
+		return o.addProject()
+	}
+	return o.Store.AddProject(ctx, p)
 }
 
 // newOddSite makes a site that is ready, on a store that tests can change.

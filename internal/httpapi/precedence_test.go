@@ -7,17 +7,22 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/meterbook/meterbook/internal/ledger"
 	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/report"
 )
 
 // defect is something wrong with a request, in the order in which the table of
-// spec 1-usage-report has them.
+// spec 1-usage-report has them. A full disk stands behind the unknown path: only
+// what a known path takes can be a write.
 type defect int
 
 const (
 	stopping defect = iota
 	pathUnknown
+	diskFull
 	methodWrong
 	headerMissing
 	secretWrong
@@ -49,6 +54,7 @@ var precedence = [defects]struct {
 }{
 	stopping:      {503, "ServiceUnavailable"},
 	pathUnknown:   {404, "NotFoundError"},
+	diskFull:      {503, "ServiceUnavailable"},
 	methodWrong:   {405, "HTTPError"},
 	headerMissing: {401, "not_authenticated"},
 	secretWrong:   {401, "token_not_valid"},
@@ -60,57 +66,79 @@ var precedence = [defects]struct {
 	storeBroken:   {500, "InternalError"},
 }
 
-// TestEveryCombinationOfErrorsIsAnsweredWithTheFirst sends all 2^11 - 1 of them.
+// target is what the requests with defects ask for.
+type target struct {
+	path, body     string
+	allowed, other string // roles: one that may, and one that may not
+	writes         bool
+	large          string // body, beyond the limit
+}
+
+// TestEveryCombinationOfErrorsIsAnsweredWithTheFirst sends all 2^12 - 1 of them,
+// of a read and of a write.
 func TestEveryCombinationOfErrorsIsAnsweredWithTheFirst(t *testing.T) {
 	t.Parallel()
+	for name, to := range map[string]target{
+		"read":  {path: reportPath, body: july, allowed: "reader", other: "writer"},
+		"write": {path: "/v1/projects", body: `{"id":1}`, allowed: "admin", other: "reader", writes: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tryAllCombinations(t, to)
+		})
+	}
+}
+
+func tryAllCombinations(t *testing.T, to target) {
 	s, store := newOddSite(t)
-	tokens := map[bool]string{
-		false: s.key(s.root, `{"roles":["reader"],"rate_limit":1}`),
-		true:  s.key(s.root, `{"roles":["writer"],"rate_limit":1}`),
-	}
-	spent := map[bool]string{
-		false: s.key(s.root, `{"roles":["reader"],"rate_limit":1}`),
-		true:  s.key(s.root, `{"roles":["writer"],"rate_limit":1}`),
-	}
-	s.ask("POST", reportPath, spent[false], july).want(200)
-	s.ask("POST", reportPath, spent[true], july).want(403)
-	healthy := store.report
-	large := july + strings.Repeat(" ", MaxRequestBytes)
+	to.large = to.body + strings.Repeat(" ", MaxRequestBytes)
+	key := func(role string) string { return s.key(s.root, `{"roles":["`+role+`"],"rate_limit":1}`) }
+	tokens := map[bool]string{false: key(to.allowed), true: key(to.other)}
+	spent := map[bool]string{false: key(to.allowed), true: key(to.other)}
 	for set := defectSet(1); set < 1<<defects; set++ {
+		if set == 1<<diskFull && !to.writes {
+			continue // nothing is wrong with it
+		}
 		token := tokens[set.has(roleMissing)]
 		if set.has(rateExceeded) {
 			token = spent[set.has(roleMissing)]
-		} else {
-			s.clock.advance(metering.Second) // so that the key has a request left
-			s.respend(spent)
 		}
-		store.report = healthy
-		if set.has(storeBroken) {
-			store.report = func(context.Context, report.Query) (*report.Report, error) {
-				return nil, errors.New("the moon is full")
-			}
+		s.clock.advance(metering.Second) // so that each key has a request left
+		for _, token := range spent {
+			s.ask("GET", "/cloud/v1/projects", token, "")
 		}
+		store.breakAs(set)
 		s.server.draining.Store(set.has(stopping))
-		got := s.askWith(set, token, large)
-		want := precedence[set.first()]
+		got := s.askWith(to, set, token)
+		felt := set
+		if !to.writes {
+			felt &^= 1 << diskFull
+		}
+		want := precedence[felt.first()]
 		got.wantError(want.status, want.class)
 		if t.Failed() {
-			t.Fatalf("defects %011b", set)
+			t.Fatalf("defects %012b", set)
 		}
 		s.server.draining.Store(false)
 	}
 }
 
-// respend uses up what the clock gave back.
-func (s *site) respend(spent map[bool]string) {
-	s.t.Helper()
-	s.ask("POST", reportPath, spent[true], july).want(403)
-	s.ask("GET", "/cloud/v1/projects", spent[false], "").want(200)
+// breakAs makes the store as a set of defects wants it.
+func (o *oddStore) breakAs(set defectSet) {
+	o.writable, o.report, o.addProject = nil, nil, nil
+	if set.has(diskFull) {
+		o.writable = func() error { return metering.Errorf(metering.KindUnavailable, "The disk is full") }
+	}
+	if set.has(storeBroken) {
+		moon := errors.New("the moon is full")
+		o.report = func(context.Context, report.Query) (*report.Report, error) { return nil, moon }
+		o.addProject = func() error { return moon }
+	}
 }
 
-func (s *site) askWith(set defectSet, token, large string) reply {
+func (s *site) askWith(to target, set defectSet, token string) reply {
 	s.t.Helper()
-	method, path, media, body := "POST", reportPath, "application/json", july
+	method, path, media, body := "POST", to.path, "application/json", to.body
 	if set.has(pathUnknown) {
 		path += "/"
 	}
@@ -124,7 +152,7 @@ func (s *site) askWith(set defectSet, token, large string) reply {
 		body = `{"limit":0}`
 	}
 	if set.has(bodyLarge) {
-		body = large
+		body = to.large
 	}
 	if set.has(secretWrong) {
 		token += "x"
@@ -142,14 +170,18 @@ func TestFullDiskRefusesWritesBeforeAnythingElse(t *testing.T) {
 	full := metering.Errorf(metering.KindUnavailable, "The disk is full")
 	store.writable = func() error { return full }
 	for _, write := range [][2]string{
-		{"POST", "/v1/events"}, {"POST", "/v1/keys"}, {"DELETE", "/v1/keys/x"}, {"PATCH", "/v1/projects/1"}, {"POST", "/v1/regions"}, {"DELETE", "/v1/clients/x"},
+		{"POST", "/v1/events"}, {"POST", "/v1/keys"}, {"PATCH", "/v1/keys/x"}, {"PATCH", "/v1/projects/1"}, {"POST", "/v1/regions"}, {"DELETE", "/v1/clients/x"},
+		{"PUT", "/v1/events"}, {"DELETE", "/v1/keys"}, {"BREW", "/v1/keys/x"}, // would be 405
 	} {
 		r := s.ask(write[0], write[1], "", "{}")
-		if m := r.wantError(503, "ServiceUnavailable"); m != full.Message || r.header.Get("Retry-After") == "" {
+		if m := r.wantError(503, "ServiceUnavailable"); m != full.Message || r.header.Get("Retry-After") == "" || r.header.Get("Allow") != "" {
 			t.Errorf("%v: %s, %v", write, m, r.header)
 		}
 	}
-	s.ask("PUT", "/v1/events", "", "").wantError(405, "HTTPError")
+	for _, other := range [][2]string{{"GET", "/v1/events"}, {"OPTIONS", "/v1/keys"}, {"POST", "/cloud/v1/projects"}, {"PUT", reportPath}} {
+		s.ask(other[0], other[1], "", "").wantError(405, "HTTPError")
+	}
+	s.ask("POST", "/v1/nowhere", "", "").wantError(404, "NotFoundError")
 	s.ask("POST", reportPath, reader, july).want(200)
 	s.ask("GET", "/v1/keys", s.root, "").want(200)
 	store.writable = func() error { return metering.Errorf(metering.KindRateLimited, "The queue is full") }
@@ -158,6 +190,40 @@ func TestFullDiskRefusesWritesBeforeAnythingElse(t *testing.T) {
 		t.Errorf("header %v", r.header)
 	}
 	s.ask("POST", "/v1/clients", s.root, `{"id":"acme"}`).want(201)
+}
+
+func TestAKeyIsRevokedWhileTheDiskIsFull(t *testing.T) {
+	t.Parallel()
+	disk := vfs.NewMem()
+	clock := newHandClock(start)
+	l, err := ledger.Open(t.Context(), ledger.Options{Dir: "store", FS: disk, Clock: clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	s := newSiteOn(t, l, l.Records(), clock)
+	s.server.Serve(s.backend)
+	leaked := s.key(s.root, `{"roles":["writer"]}`)
+	const freeMiB = 123
+	disk.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: freeMiB << 20, TotalBytes: 1 << 40})
+	s.ask("DELETE", "/v1/keys/"+idOf(leaked), "", "").wantError(401, "not_authenticated")
+	s.ask("DELETE", "/v1/keys/"+idOf(leaked), s.root, "").want(204)
+	disk.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 1 << 40, TotalBytes: 1 << 40})
+	s.send(leaked, machine("1", "10")).wantError(401, "token_not_valid")
+
+	// How much is free is in the log only: who has no key learns nothing.
+	disk.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: freeMiB << 20, TotalBytes: 1 << 40})
+	r := s.send("", machine("1", "10"))
+	if m := r.wantError(503, "ServiceUnavailable"); strings.ContainsAny(m, "0123456789") || !strings.Contains(m, "disk is full") {
+		t.Errorf("message %q", m)
+	}
+	if !strings.Contains(s.log.String(), "123 MiB are free") {
+		t.Errorf("the log does not say how much is free: %s", s.log)
+	}
 }
 
 func TestWrongMethodIsToldTheRightOnes(t *testing.T) {

@@ -27,7 +27,7 @@ func operational(path string) bool {
 // operation is one method of one path.
 type operation struct {
 	role   access.Role // that the key must have; 0 where the path is operational
-	writes bool        // needs room on the disk
+	writes bool        // is refused while the disk is full
 	do     func(*exchange) error
 }
 
@@ -48,9 +48,16 @@ func (s *Server) table() map[string]endpoint {
 		"/cloud/v1/projects/{id}": {http.MethodGet: {role: access.Reader, do: getGcoreProject}},
 		"/cloud/v1/regions/{id}":  {http.MethodGet: {role: access.Reader, do: getGcoreRegion}},
 
-		eventsPath:          {http.MethodPost: {role: access.Writer, writes: true, do: receiveEvents}},
-		"/v1/keys":          collection(access.Admin, listKeys, createKey),
-		"/v1/keys/{id}":     item(access.Admin, getKey, updateKey, revokeKey),
+		eventsPath: {http.MethodPost: {role: access.Writer, writes: true, do: receiveEvents}},
+		"/v1/keys": collection(access.Admin, listKeys, createKey),
+		"/v1/keys/{id}": {
+			http.MethodGet:   {role: access.Admin, do: getKey},
+			http.MethodPatch: {role: access.Admin, writes: true, do: updateKey},
+			// A key that leaked must be ended even while the disk is full. That
+			// cannot fill it: each key is revoked once, and was made when there
+			// was room.
+			http.MethodDelete: {role: access.Admin, do: revokeKey},
+		},
 		"/v1/clients":       collection(access.Admin, listClients, createClient),
 		"/v1/clients/{id}":  item(access.Admin, getClient, renameClient, deleteClient),
 		"/v1/projects":      collection(access.Reader, listProjects, createProject),
@@ -91,16 +98,10 @@ func (s *Server) routes() *http.ServeMux {
 // http.ResponseWriter.
 func (e endpoint) handler(path string) http.Handler {
 	allow := strings.Join(slices.Sorted(maps.Keys(e)), ", ")
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		x := w.(*exchange)
 		x.route, x.quiet = path, operational(path)
-		op, ok := e[r.Method]
-		if !ok {
-			x.Header().Set("Allow", allow)
-			x.fail(metering.Errorf(metering.KindMethodNotAllowed, "Method not allowed on %s; use %s", path, allow))
-			return
-		}
-		if err := op.run(x); err != nil {
+		if err := e.run(x, allow); err != nil {
 			x.fail(err)
 		}
 	})
@@ -108,15 +109,20 @@ func (e endpoint) handler(path string) http.Handler {
 
 // run checks what goes before the operation itself, in the order of the table
 // of errors (spec 1-usage-report).
-func (op operation) run(x *exchange) error {
-	if op.role == 0 {
-		return op.do(x)
-	}
-	if op.writes {
+func (e endpoint) run(x *exchange, allow string) error {
+	if e.isWrite(x.r.Method) {
 		// A full queue is no reason to refuse before the key is known.
 		if err := x.backend.Store.Writable(); err != nil && metering.KindOf(err) == metering.KindUnavailable {
 			return err
 		}
+	}
+	op, known := e[x.r.Method]
+	if !known {
+		x.Header().Set("Allow", allow)
+		return metering.Errorf(metering.KindMethodNotAllowed, "Method not allowed on %s; use %s", x.route, allow)
+	}
+	if op.role == 0 {
+		return op.do(x)
 	}
 	caller, err := x.backend.Access.Authenticate(x.r.Header.Get("Authorization"))
 	if err != nil {
@@ -130,4 +136,23 @@ func (op operation) run(x *exchange) error {
 		return err
 	}
 	return op.do(x)
+}
+
+// isWrite reports whether a request of the method would write. A method that the
+// path does not have counts as one where the path has others that write, unless
+// the method is safe (RFC 9110, 9.2.1): 503 goes before 405.
+func (e endpoint) isWrite(method string) bool {
+	if op, known := e[method]; known {
+		return op.writes
+	}
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return false
+	}
+	for _, op := range e {
+		if op.writes {
+			return true
+		}
+	}
+	return false
 }

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -129,9 +130,11 @@ func (l *Ledger) checkRoom() error {
 		return nil
 	}
 	if usage.AvailBytes < l.options.MinFreeBytes {
-		return metering.Errorf(metering.KindUnavailable,
-			"the disk is full (%d MiB are free, %d are kept free): make room; nothing of this request was stored",
-			usage.AvailBytes>>20, l.options.MinFreeBytes>>20)
+		// How much is free is the operator's to know: the cause goes to the log.
+		return &metering.Error{
+			Kind: metering.KindUnavailable, Message: "the disk is full: an operator must make room; nothing of this request was stored",
+			Cause: fmt.Errorf("%d MiB are free, %d are kept free", usage.AvailBytes>>20, l.options.MinFreeBytes>>20),
+		}
 	}
 	return nil
 }
