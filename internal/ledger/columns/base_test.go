@@ -1,0 +1,208 @@
+package columns
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/meterbook/meterbook/internal/metering"
+)
+
+// contents shows all that a base holds, resource by resource.
+func contents(b *Base) (all []string) {
+	for res := range b.Resources() {
+		key := b.Key(res)
+		if key.Type.Measure() == metering.Counted {
+			all = append(all, describeChange(Change{Key: key, Sums: b.DaySums(res, metering.Period{From: -1 << 31, To: 1<<31 - 1})}))
+		} else {
+			all = append(all, describeChange(Change{Key: key, Timeline: b.Timeline(res)}))
+		}
+	}
+	return all
+}
+
+func describeChange(c Change) string {
+	text := fmt.Sprintf("%+v known %v hidden %v boundary %d", c.Key, c.Timeline.Known, c.Timeline.Hidden, c.Timeline.LastBoundary)
+	for _, s := range c.Timeline.Segments {
+		text += fmt.Sprintf("\n  [%d, %d) %+v %d %q %q", s.From, s.To, s.Is.Meter, s.Is.Multiplier, s.Is.Attributes.Texts, s.Is.Attributes.Tags)
+	}
+	for _, s := range c.Sums {
+		text += fmt.Sprintf("\n  %s %+v %v %s %s %q %q", s.Day, s.Meter, s.Sum, s.First, s.Last, s.Attributes.Texts, s.Attributes.Tags)
+	}
+	return text
+}
+
+// checkBase compares a base with the world, and its dictionaries with
+// themselves.
+func checkBase(t *testing.T, w *world, b *Base) {
+	t.Helper()
+	var want []string
+	for _, c := range w.all() {
+		want = append(want, describeChange(c))
+	}
+	if got := contents(b); !slices.Equal(want, got) {
+		for i := range min(len(want), len(got)) {
+			if want[i] != got[i] {
+				t.Fatalf("resource %d:\nwant %s\ngot  %s", i, want[i], got[i])
+			}
+		}
+		t.Fatalf("want %d resources, got %d", len(want), len(got))
+	}
+	checkRanks(t, b)
+	seen := map[string]bool{}
+	for i := range b.tagSets.count() {
+		if set := string(b.tagSets.at(uint32(i))); seen[set] {
+			t.Errorf("tag set %q is stored twice", set)
+		} else {
+			seen[set] = true
+		}
+	}
+	meters := map[metering.Meter]bool{}
+	for _, m := range b.meters {
+		if meters[m] {
+			t.Errorf("meter %+v is stored twice", m)
+		}
+		meters[m] = true
+	}
+	for _, k := range w.keys {
+		if res := b.Find(k); res != NotFound && b.Key(res) != k {
+			t.Fatalf("resource %v was found as %v", k, b.Key(res))
+		}
+	}
+}
+
+// checkRanks compares the ranks with the order of the names themselves: equal
+// names have one rank, and no rank is left out.
+func checkRanks(t *testing.T, b *Base) {
+	t.Helper()
+	ids := make([]uint32, 0, b.names.count())
+	for id := uint32(1); int(id) < b.names.count(); id++ {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(x, y uint32) int { return cmp.Compare(string(b.names.at(x)), string(b.names.at(y))) })
+	next := uint32(0)
+	for i, id := range ids {
+		if i > 0 && string(b.names.at(ids[i-1])) != string(b.names.at(id)) {
+			next++
+		}
+		if b.rank[id] != next {
+			t.Fatalf("name %q has rank %d, want %d", b.names.at(id), b.rank[id], next)
+		}
+	}
+	if b.rank[0] != noRank {
+		t.Errorf("the missing name has rank %d", b.rank[0])
+	}
+}
+
+func TestMergingAgainAndAgainIsBuildingFromScratch(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(3) {
+		w, fs := newWorld(seed, 150), vfs.NewMem()
+		var base *Base
+		for round := range 12 {
+			before := []string(nil)
+			if base != nil {
+				before = contents(base)
+			}
+			next := Merge(base, w.changes(draw(w, 0, 3, 30, 100)), uint64(round))
+			if base != nil && !slices.Equal(before, contents(base)) {
+				t.Fatalf("seed %d, round %d: the base before was changed", seed, round)
+			}
+			checkBase(t, w, next)
+			scratch := Merge(nil, w.all(), uint64(round))
+			checkBase(t, w, scratch)
+			q := w.wide()
+			if a := read(scratch.Report(&q, Overlay{})); a.differs(t, fmt.Sprintf("seed %d, round %d", seed, round), read(next.Report(&q, Overlay{}))) {
+				return
+			}
+			if base = next; round%2 == 0 {
+				base = rewritten(t, fs, next)
+				checkBase(t, w, base)
+			}
+		}
+	}
+}
+
+// rewritten is a base as it comes back from a file.
+func rewritten(t *testing.T, fs vfs.FS, b *Base) *Base {
+	t.Helper()
+	name := fmt.Sprint("base-", b.Seq)
+	if err := b.Write(fs, "", name); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(fs, "", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Seq != b.Seq || !reflect.DeepEqual(again.meters, b.meters) {
+		t.Errorf("written %d %v, read %d %v", b.Seq, b.meters, again.Seq, again.meters)
+	}
+	return again
+}
+
+func TestAResourceWithoutObservationsIsRemoved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(1, 60)
+	base := Merge(nil, w.changes(100), 1)
+	var gone []Change
+	for _, c := range w.all() {
+		gone = append(gone, Change{Key: c.Key})
+	}
+	half := Merge(base, gone[:len(gone)/2], 2)
+	if got := half.Resources(); got != len(gone)-len(gone)/2 || half.Find(gone[0].Key) != NotFound {
+		t.Errorf("%d resources of %d are left", got, len(gone))
+	}
+	checkRanks(t, half)
+	none := Merge(half, gone, 3)
+	if none.Resources()+none.Segments()+none.DaySumCount() != 0 || none.names.count() != 1 {
+		t.Errorf("something is left: %d resources, %d names", none.Resources(), none.names.count())
+	}
+	q := w.wide()
+	if a := read(rewritten(t, vfs.NewMem(), none).Report(&q, Overlay{})); a.count+len(a.lines)+len(a.totals) != 0 {
+		t.Errorf("an empty base reports %+v", a)
+	}
+}
+
+func TestAResourceThatIsAddedOutOfOrderIsABug(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if recover() == nil {
+			t.Error("nobody noticed")
+		}
+	}()
+	w := newWorld(1, 20)
+	all := w.changes(100)
+	slices.Reverse(all)
+	Merge(nil, all, 1)
+}
+
+// TestABaseStaysMappedWhileItIsRead counts the releases of a base in a mapped
+// file.
+func TestABaseStaysMappedWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	w, dir := newWorld(2, 50), t.TempDir()
+	if err := Merge(nil, w.changes(100), 1).Write(vfs.Default, dir, "base-1"); err != nil {
+		t.Fatal(err)
+	}
+	b, err := Open(vfs.Default, dir, "base-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unmapped, unmap := 0, b.release
+	b.release = func() error {
+		unmapped++
+		return unmap()
+	}
+	b.Acquire()
+	if err := b.Release(); err != nil || unmapped != 0 {
+		t.Fatalf("unmapped %d times while it was read: %v", unmapped, err)
+	}
+	checkBase(t, w, b)
+	if err := b.Release(); err != nil || unmapped != 1 {
+		t.Fatalf("unmapped %d times: %v", unmapped, err)
+	}
+}
