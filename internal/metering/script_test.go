@@ -65,6 +65,8 @@ func (s *script) run(d *datadriven.TestData) string {
 		return s.add(lines)
 	case "retract":
 		return s.retract(lines)
+	case "explain":
+		return s.explain(d)
 	}
 	s.t.Fatalf("%s: unknown command %s", d.Pos, d.Cmd)
 	return ""
