@@ -8,9 +8,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/meterbook/meterbook/internal/metering"
 )
 
@@ -19,9 +16,6 @@ const (
 	// DefaultMaxBodyBytes bounds the decompressed size of a body that is not a
 	// stream (spec 3-ingest).
 	DefaultMaxBodyBytes = 64 << 20
-	// maxWindowBytes bounds what a zstd stream may make its decoder remember:
-	// what RFC 8878 asks every decoder to support, enough for levels up to 19.
-	maxWindowBytes = 8 << 20
 	// keptBufferBytes is the largest body buffer that is kept for reuse.
 	keptBufferBytes = 4 << 20
 )
@@ -36,14 +30,6 @@ const (
 	modeBatch
 	modeBinary
 	modeStream
-)
-
-type encoding uint8
-
-const (
-	identity encoding = iota
-	gzipped
-	zstandard
 )
 
 // media is how the events are put into the body.
@@ -100,37 +86,6 @@ func encodingOf(h http.Header) (encoding, error) {
 	return identity, metering.Errorf(metering.KindUnsupportedMedia, "Content-Encoding must be gzip, zstd or identity, got %q", cut(given, echoBytes))
 }
 
-// decompress returns the plain body. Call release after the last read from it,
-// even after an error of a read.
-func (s *Service) decompress(e encoding, body io.Reader) (plain io.Reader, release func(), err error) {
-	switch e {
-	case gzipped:
-		z, _ := s.gzips.Get().(*gzip.Reader)
-		if z == nil {
-			z = new(gzip.Reader)
-		}
-		if err := z.Reset(body); err != nil {
-			return nil, nil, err
-		}
-		return z, func() { s.gzips.Put(z) }, nil
-	case zstandard:
-		z, _ := s.zstds.Get().(*zstd.Decoder)
-		if z == nil {
-			// One at a time means without goroutines, so that a decoder that the
-			// pool drops leaves nothing behind.
-			z, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindowBytes))
-			if err != nil {
-				return nil, nil, err
-			}
-		}
-		if err := z.Reset(body); err != nil {
-			return nil, nil, err
-		}
-		return z, func() { s.zstds.Put(z) }, nil
-	}
-	return body, func() {}, nil
-}
-
 // readBody reads a whole body, decompressed, within the bound.
 func (s *Service) readBody(into *bytes.Buffer, e encoding, body io.Reader) error {
 	// The compressed side is bounded too: frames without content cost time. Data
@@ -142,7 +97,9 @@ func (s *Service) readBody(into *bytes.Buffer, e encoding, body io.Reader) error
 		release()
 	}
 	var tooLong *http.MaxBytesError
-	switch {
+	switch packed := encodingOfBytes(into.Bytes()); {
+	case packed != identity:
+		return unannounced(packed, e)
 	case int64(into.Len()) > s.maxBodyBytes, raw.N == 0, errors.As(err, &tooLong):
 		return metering.Errorf(metering.KindTooLarge, "the decompressed body must have at most %d bytes; send fewer events at once, or any number as application/x-ndjson", s.maxBodyBytes)
 	case err != nil:

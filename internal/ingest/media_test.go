@@ -225,22 +225,50 @@ func TestBodiesThatCannotBeRead(t *testing.T) {
 		encoding string
 		body     io.Reader
 		kind     metering.Kind
+		says     string
 	}{
-		"not gzip":     {"gzip", strings.NewReader(good), metering.KindInvalid},
-		"not zstd":     {"zstd", strings.NewReader(good), metering.KindInvalid},
-		"half a gzip":  {"gzip", strings.NewReader(encode(t, "gzip", good)[:40]), metering.KindInvalid},
-		"half a zstd":  {"zstd", strings.NewReader(encode(t, "zstd", good)[:40]), metering.KindInvalid},
-		"wide window":  {"zstd", strings.NewReader("\x28\xb5\x2f\xfd\x00\x78\x01\x00\x00"), metering.KindInvalid},
-		"client gone":  {"identity", io.MultiReader(strings.NewReader(good), errReader{gone}), metering.KindInvalid},
-		"server bound": {"identity", errReader{&http.MaxBytesError{Limit: 5}}, metering.KindTooLarge},
+		"not gzip":       {"gzip", strings.NewReader(good), metering.KindInvalid, "its gzip compression is broken"},
+		"not zstd":       {"zstd", strings.NewReader(good), metering.KindInvalid, "its zstd compression is broken"},
+		"half a gzip":    {"gzip", strings.NewReader(encode(t, "gzip", good)[:40]), metering.KindInvalid, "its gzip compression is cut short"},
+		"half a zstd":    {"zstd", strings.NewReader(encode(t, "zstd", good)[:40]), metering.KindInvalid, "its zstd compression is cut short"},
+		"half a header":  {"gzip", strings.NewReader(gzipMagic), metering.KindInvalid, "its gzip compression is cut short"},
+		"wide window":    {"zstd", strings.NewReader("\x28\xb5\x2f\xfd\x00\x78\x01\x00\x00"), metering.KindInvalid, "its zstd compression is broken"},
+		"client gone":    {"identity", io.MultiReader(strings.NewReader(good), errReader{gone}), metering.KindInvalid, "connection reset"},
+		"gone in a gzip": {"gzip", io.MultiReader(strings.NewReader(encode(t, "gzip", good)[:40]), errReader{gone}), metering.KindInvalid, "read: connection reset"},
+		"server bound":   {"identity", errReader{&http.MaxBytesError{Limit: 5}}, metering.KindTooLarge, "at most"},
 	}
 	for name, c := range cases {
 		store := newRecorder()
 		h := batched()
 		h.Set("Content-Encoding", c.encoding)
 		_, err := store.service().Receive(t.Context(), anywhere(), h, c.body)
-		if metering.KindOf(err) != c.kind || err == nil || len(store.mu.stored) != 0 {
+		if metering.KindOf(err) != c.kind || err == nil || !strings.Contains(err.Error(), c.says) || len(store.mu.stored) != 0 {
 			t.Errorf("%s: %v, stored %d", name, err, len(store.mu.stored))
+		}
+	}
+}
+
+// TestCompressionThatNobodyAnnouncedIsRefusedAsAWhole sends compressed bodies
+// without Content-Encoding, and bodies that are compressed twice.
+func TestCompressionThatNobodyAnnouncedIsRefusedAsAWhole(t *testing.T) {
+	t.Parallel()
+	text := eventOf(typeNamed(t, "instance")).text(t)
+	for name, h := range map[string]http.Header{"structured": structured(), "batch": batched(), "stream": ndjson(), "binary": binary()} {
+		for _, packed := range []string{"gzip", "zstd"} {
+			for _, said := range []string{"identity", "gzip", "zstd"} {
+				store := newRecorder()
+				h := h.Clone()
+				h.Set("Content-Encoding", said)
+				body := encode(t, said, encode(t, packed, text))
+				_, err := store.service().Receive(t.Context(), anywhere(), h, strings.NewReader(body))
+				remedy := "add the header Content-Encoding: " + packed
+				if said != "identity" {
+					remedy = "compress it only once"
+				}
+				if metering.KindOf(err) != metering.KindUnsupportedMedia || !strings.Contains(err.Error(), remedy) || store.mu.batches != 0 {
+					t.Errorf("%s, %s in %s: %v", name, packed, said, err)
+				}
+			}
 		}
 	}
 }

@@ -78,7 +78,8 @@ func New(w report.Writer, o Options) *Service {
 //
 // An error is a [metering.Error] and means that nothing of the request was
 // stored: KindRateLimited and KindUnavailable from the store,
-// KindUnsupportedMedia for the content type or encoding, KindTooLarge, and
+// KindUnsupportedMedia for the content type or encoding, also for compression
+// that no header names, KindTooLarge, and
 // KindInvalid for a batch that is no JSON array or a body that cannot be read.
 // A stream of which something was stored gives a receipt instead.
 func (s *Service) Receive(ctx context.Context, p Permission, h http.Header, body io.Reader) (*Receipt, error) {

@@ -56,7 +56,12 @@ func (s *Service) receiveStream(ctx context.Context, d *decoder, m media, body i
 		return st.receipt, nil
 	}
 	defer release()
-	if err := st.run(ctx, plain); err != nil && st.receipt.Accepted+st.receipt.Duplicates == 0 {
+	lines := bufio.NewReaderSize(plain, lineBuffer)
+	// An error of Peek comes again with the first line.
+	if first, _ := lines.Peek(magicBytes); encodingOfBytes(first) != identity {
+		return nil, unannounced(encodingOfBytes(first), m.encoding)
+	}
+	if err := st.run(ctx, lines); err != nil && st.receipt.Accepted+st.receipt.Duplicates == 0 {
 		return nil, err
 	}
 	return st.receipt, nil
@@ -64,8 +69,8 @@ func (s *Service) receiveStream(ctx context.Context, d *decoder, m media, body i
 
 // run takes in all lines. An error is the store's; what breaks the body is
 // noted only.
-func (st *stream) run(ctx context.Context, body io.Reader) error {
-	lines := lineReader{source: bufio.NewReaderSize(body, lineBuffer)}
+func (st *stream) run(ctx context.Context, body *bufio.Reader) error {
+	lines := lineReader{source: body}
 	for index := 0; ; index++ {
 		line, err := lines.next()
 		if err != nil {

@@ -89,10 +89,11 @@ func TestBrokenStreamKeepsWhatStoodBefore(t *testing.T) {
 	cases := map[string]struct {
 		encoding string
 		body     io.Reader
+		says     string
 	}{
-		"client gone": {"identity", io.MultiReader(strings.NewReader(whole[:len(whole)-1]), errReader{errors.New("connection reset")})},
-		"gzip":        {"gzip", strings.NewReader(damaged("gzip"))},
-		"zstd":        {"zstd", strings.NewReader(damaged("zstd"))},
+		"client gone": {"identity", io.MultiReader(strings.NewReader(whole[:len(whole)-1]), errReader{errors.New("connection reset")}), "connection reset"},
+		"gzip":        {"gzip", strings.NewReader(damaged("gzip")), "its gzip compression is cut short"},
+		"zstd":        {"zstd", strings.NewReader(damaged("zstd")), "its zstd compression is cut short"},
 	}
 	for name, c := range cases {
 		store := newRecorder()
@@ -107,7 +108,7 @@ func TestBrokenStreamKeepsWhatStoodBefore(t *testing.T) {
 		if r.Complete || r.Accepted != stored || r.RejectedTotal != 0 || r.Status() != http.StatusUnprocessableEntity || stored >= n {
 			t.Errorf("%s: receipt %+v, stored %d", name, r, stored)
 		}
-		if !strings.Contains(r.Message, fmt.Sprintf("line %d,", stored)) {
+		if !strings.Contains(r.Message, fmt.Sprintf("line %d,", stored)) || !strings.Contains(r.Message, c.says) {
 			t.Errorf("%s: %q of %d stored", name, r.Message, stored)
 		}
 		if name == "client gone" && stored != n-1 {
@@ -122,7 +123,7 @@ func TestStreamThatIsNoGzip(t *testing.T) {
 		h := ndjson()
 		h.Set("Content-Encoding", encoding)
 		r := receive(t, newRecorder().service(), anywhere(), h, lines(t, 1)[0])
-		if r.Complete || r.Accepted != 0 || r.Status() != http.StatusUnprocessableEntity || !strings.Contains(r.Message, "line 0,") {
+		if r.Complete || r.Accepted != 0 || r.Status() != http.StatusUnprocessableEntity || !strings.Contains(r.Message, "line 0, counted from 0: its "+encoding+" compression is broken") {
 			t.Errorf("%s: receipt %+v", encoding, r)
 		}
 	}
