@@ -132,7 +132,7 @@ func (l *Ledger) checkRoom() error {
 	if usage.AvailBytes < l.options.MinFreeBytes {
 		// How much is free is the operator's to know: the cause goes to the log.
 		return &metering.Error{
-			Kind: metering.KindUnavailable, Message: "the disk is full: an operator must make room; nothing of this request was stored",
+			Kind: metering.KindUnavailable, Message: "the disk is full: an operator must make room; send this again then",
 			Cause: fmt.Errorf("%d MiB are free, %d are kept free", usage.AvailBytes>>20, l.options.MinFreeBytes>>20),
 		}
 	}
