@@ -42,6 +42,11 @@ func judgeFormat(fsys vfs.FS, dir string) error {
 	if err != nil {
 		return fmt.Errorf("read %s of store %s: %w", formatFile, dir, err)
 	}
+	return judgeFormatText(dir, text)
+}
+
+// judgeFormatText judges what FORMAT says in the store of a folder.
+func judgeFormatText(dir string, text []byte) error {
 	number, isStore := strings.CutPrefix(strings.TrimSpace(string(text)), formatPrefix)
 	version, err := strconv.Atoi(number)
 	switch {

@@ -23,8 +23,8 @@ type group struct {
 	publish []func() // show what changed in the directory, once it is on the disk
 	key     []byte   // of the id entry in hand
 	buf     []byte
-	err     error  // of a read that failed: the group cannot be decided
-	applied func() // called between this group and the next one; may be nil
+	err     error    // of a read that failed: the group cannot be decided
+	applied []func() // called between this group and the next one
 }
 
 // groupEntry is an id entry that this group wrote, which Pebble does not show

@@ -84,6 +84,7 @@ type Ledger struct {
 	}
 	stuck     atomic.Bool   // Pebble gave up and holds its locks: it cannot even be closed
 	verifying atomic.Bool   // a verification is going on
+	copying   atomic.Bool   // a backup is
 	closing   chan struct{} // closed by Close: Submit refuses from then on
 	closeOnce sync.Once
 	closed    error
@@ -125,6 +126,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 // start loads what is derived from the observations and begins to take more.
 func start(ctx context.Context, o Options, db *pebble.DB) (*Ledger, error) {
 	l := &Ledger{options: o, db: db, closing: make(chan struct{})}
+	l.removeBackupStage()
 	var err error
 	if l.directory, err = loadDirectory(db); err != nil {
 		return nil, err

@@ -151,8 +151,8 @@ func (s *sequencer) process(requests []*request) {
 		answer(requests, errNotStored())
 		return
 	}
-	if g.applied != nil {
-		g.applied()
+	for _, next := range g.applied {
+		next()
 	}
 	s.inflight.Add(1)
 	s.jobs <- &job{batch: g.batch, requests: requests, view: s.delta.view(s.seq), publish: g.publish}

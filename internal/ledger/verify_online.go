@@ -67,7 +67,7 @@ type frozen struct {
 func (l *Ledger) freeze(ctx context.Context) (*frozen, error) {
 	var f *frozen
 	r := &request{command: func(g *group) error {
-		g.applied = func() { f = g.s.freeze() }
+		g.applied = append(g.applied, func() { f = g.s.freeze() })
 		return nil
 	}}
 	if err := l.enqueue(ctx, r); err != nil {
