@@ -87,7 +87,7 @@ func (m *memoryFlags) apply(cmd *cobra.Command, env *Env, logger *slog.Logger) e
 	}
 	gcPercent, limitBytes := m.gcPercent, int64(own)
 	if m.limit == memoryOff {
-		limitBytes = -1
+		limitBytes = math.MaxInt64 // none, whatever $GOMEMLIMIT says
 	}
 	if m.limit == memoryAuto {
 		limitBytes = automaticLimit()

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"math"
 	"testing"
 )
 
@@ -34,7 +35,9 @@ func TestMemoryFollowsFlagsThenGosOwnVariables(t *testing.T) {
 	}{
 		"default":      {nil, nil, gcPercentDefault, func(n int64) bool { return n > 1<<20 }},
 		"flags":        {nil, []string{"--gc-percent=70", "--memory-limit=2GiB"}, 70, func(n int64) bool { return n == 2<<30 }},
-		"off":          {nil, []string{"--memory-limit=off"}, gcPercentDefault, func(n int64) bool { return n == -1 }},
+		"off":          {nil, []string{"--memory-limit=off"}, gcPercentDefault, func(n int64) bool { return n == math.MaxInt64 }},
+		"off over go":  {map[string]string{"GOMEMLIMIT": "1GiB"}, []string{"--memory-limit=off"}, gcPercentDefault, func(n int64) bool { return n == math.MaxInt64 }},
+		"off by name":  {map[string]string{"GOMEMLIMIT": "1GiB", "METERBOOK_MEMORY_LIMIT": "off"}, nil, gcPercentDefault, func(n int64) bool { return n == math.MaxInt64 }},
 		"variables":    {map[string]string{"METERBOOK_MEMORY_LIMIT": "3GiB"}, nil, gcPercentDefault, func(n int64) bool { return n == 3<<30 }},
 		"gos own":      {map[string]string{"GOGC": "100", "GOMEMLIMIT": "1GiB"}, nil, -1, func(n int64) bool { return n == -1 }},
 		"flag over go": {map[string]string{"GOGC": "100", "GOMEMLIMIT": "1GiB"}, []string{"--gc-percent=50", "--memory-limit=1GiB"}, 50, func(n int64) bool { return n == 1<<30 }},

@@ -34,6 +34,8 @@ Ask for a report:   meterbook report --from 2024-07-01 --to 2024-08-01`,
 		},
 	}
 	asGroup(root)
+	root.Version = readBuild().version // gives the flag --version
+	root.SetVersionTemplate(versionLine())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{cmd.CommandPath(), err.Error()}
 	})

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -412,6 +413,7 @@ func TestMetricsShowStoreAndProcess(t *testing.T) {
 		"meterbook_store_observations_total 1\n", "meterbook_ingest_accepted_total 1\n", `meterbook_ingest_rejected_total{code="malformed"} 0`,
 		"meterbook_store_fsync_duration_seconds_count 1\n", "meterbook_store_column_bytes ", "meterbook_store_disk_bytes ",
 		"meterbook_report_duration_seconds_count 0\n", "go_goroutines ", "process_resident_memory_bytes ",
+		`meterbook_build_info{goversion="` + runtime.Version() + `",version="devel"} 1` + "\n",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %q in the metrics", want)

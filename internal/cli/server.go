@@ -61,7 +61,7 @@ func listenServer(o serverOptions) (*server, error) {
 		Name: "meterbook_store_fsync_duration_seconds", Help: "Time that making a group of batches durable took.",
 		Buckets: []float64{.0001, .0002, .0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5},
 	})}
-	s.metrics.MustRegister(s.fsync, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.metrics.MustRegister(s.fsync, newBuildInfo(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.api = httpapi.New(httpapi.Options{
 		Logger: o.logger, Clock: o.clock, Wall: o.wall, Metrics: s.metrics, OpenAPI: document,
 		Version: readBuild().version, RateLimit: o.rateLimit, SlowClientTimeout: o.slowClient,
@@ -129,7 +129,7 @@ func (s *server) load(ctx context.Context, ready func(adminToken string) error) 
 	case err != nil:
 		return err
 	}
-	s.options.logger.Info("ready", "loading", s.options.wall().Sub(started))
+	s.options.logger.Info("ready", "loading_seconds", s.options.wall().Sub(started).Seconds())
 	return ready(adminToken)
 }
 
@@ -178,7 +178,7 @@ func cannotOpen(err error) error {
 // that last longer than the timeout are broken off.
 func (s *server) stop(ctx context.Context) error {
 	drained := s.api.Drain()
-	s.options.logger.Info("stopping", "timeout", s.options.shutdownTimeout)
+	s.options.logger.Info("stopping", "timeout_seconds", s.options.shutdownTimeout.Seconds())
 	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.shutdownTimeout)
 	defer cancel()
 	var err error

@@ -2,9 +2,11 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 )
 
@@ -47,6 +49,21 @@ func (b build) String() string {
 	return text
 }
 
+// versionLine is what "meterbook version" and "meterbook --version" print.
+func versionLine() string {
+	return fmt.Sprintf("meterbook %s, %s, %s/%s\n", readBuild(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// newBuildInfo is a metric whose labels say what runs.
+func newBuildInfo() prometheus.Collector {
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "meterbook_build_info", Help: "Always 1; the labels say which program runs.",
+		ConstLabels: prometheus.Labels{"version": readBuild().version, "goversion": runtime.Version()},
+	})
+	info.Set(1)
+	return info
+}
+
 func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
@@ -54,7 +71,7 @@ func newVersion() *cobra.Command {
 		Example: "  meterbook version",
 		Args:    exactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "meterbook %s, %s, %s/%s\n", readBuild(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := io.WriteString(cmd.OutOrStdout(), versionLine())
 			return err
 		},
 	}

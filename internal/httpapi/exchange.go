@@ -126,7 +126,7 @@ func (x *exchange) log(took time.Duration, aborted bool) {
 	level := slog.LevelInfo
 	attributes := []slog.Attr{
 		slog.String("request_id", string(x.id)), slog.String("method", knownMethod(x.r.Method)), slog.String("route", x.route),
-		slog.Int("status", x.status), slog.Int64("bytes", x.written), slog.Duration("duration", took),
+		slog.Int("status", x.status), slog.Int64("bytes", x.written), slog.Float64("duration_seconds", took.Seconds()),
 		slog.String("remote", x.r.RemoteAddr),
 	}
 	if x.quiet {

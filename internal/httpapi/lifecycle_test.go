@@ -175,6 +175,9 @@ func TestDurationsAreThoseOfTheWall(t *testing.T) {
 	if text := string(s.ask("GET", metricsPath, "", "").body); !strings.Contains(text, "meterbook_report_duration_seconds_sum 3\n") {
 		t.Error(text)
 	}
+	if log := s.log.String(); !strings.Contains(log, `"duration_seconds":3,`) {
+		t.Errorf("the log names no unit: %s", log)
+	}
 }
 
 func TestHeadIsGetWithoutBody(t *testing.T) {
