@@ -38,7 +38,8 @@ type verifier struct {
 	report.Verification
 	r        pebble.Reader
 	progress func(report.Progress)
-	read     int64 // observations and id entries so far
+	closing  <-chan struct{} // nil: nobody closes the store meanwhile
+	read     int64           // observations and id entries so far
 	// unread is set when some part cannot be read; what would follow from
 	// knowing all of it is not checked then.
 	unread bool
@@ -87,11 +88,11 @@ func (v *verifier) differOnce(check, of, stored, want string) {
 }
 
 // part runs a part of the verification. That something cannot be read is a
-// difference too; only the end of ctx is an error.
+// difference too; only that it must not go on is an error.
 func (v *verifier) part(ctx context.Context, what string, run func() error) error {
 	err := run()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if ended := v.ended(ctx); ended != nil {
+		return ended
 	}
 	if err != nil {
 		v.unread = true
@@ -152,7 +153,19 @@ func (v *verifier) step(ctx context.Context, stage string) error {
 		return nil
 	}
 	v.progress(report.Progress{Stage: stage, Done: v.read - 1, Total: max(2*int64(v.last), v.read)})
-	return ctx.Err()
+	return v.ended(ctx)
+}
+
+// ended says why the verification must not go on.
+func (v *verifier) ended(ctx context.Context) error {
+	select {
+	case <-v.closing:
+		return errStopped()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	default:
+		return nil
+	}
 }
 
 // bitSet is a set of the numbers 0 to n.

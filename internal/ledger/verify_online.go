@@ -29,6 +29,7 @@ func (l *Ledger) Verify(ctx context.Context, progress func(report.Progress)) (fo
 		}
 		defer func() { err = errors.Join(err, f.release()) }()
 		v := newVerifier(f.snapshot, progress)
+		v.closing = l.closing
 		found = &v.Verification
 		return v.frozen(ctx, f)
 	})
