@@ -41,12 +41,26 @@ func foldUnits(r pebble.Reader, sources *sourceTable, units []layout.Unit, visit
 // foldFrom folds one unit, whose observations the iterator stands before, and
 // leaves it behind them.
 func foldFrom(it *pebble.Iterator, sources *sourceTable, unit layout.Unit) (*folded, error) {
-	var states []metering.State
-	var windows []metering.Window
+	states, windows, err := told(it, sources, unit)
+	if err != nil {
+		return nil, err
+	}
+	f := &folded{unit: unit}
+	if unit.Resource.Type.Measure() == metering.Counted {
+		f.sums = metering.FoldDay(unit.Day, windows)
+	} else {
+		f.timeline = metering.FoldStates(states)
+	}
+	return f, nil
+}
+
+// told reads what was told of one unit and not retracted. The iterator stands
+// before its observations and has its bounds.
+func told(it *pebble.Iterator, sources *sourceTable, unit layout.Unit) (states []metering.State, windows []metering.Window, err error) {
 	for it.Valid() {
 		stored, err := next(it, sources)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		switch {
 		case stored == nil: // retracted
@@ -57,15 +71,9 @@ func foldFrom(it *pebble.Iterator, sources *sourceTable, unit layout.Unit) (*fol
 		}
 	}
 	if err := it.Error(); err != nil {
-		return nil, fmt.Errorf("read observations of %v: %w", unit, err)
+		return nil, nil, fmt.Errorf("read observations of %v: %w", unit, err)
 	}
-	f := &folded{unit: unit}
-	if unit.Resource.Type.Measure() == metering.Counted {
-		f.sums = metering.FoldDay(unit.Day, windows)
-	} else {
-		f.timeline = metering.FoldStates(states)
-	}
-	return f, nil
+	return states, windows, nil
 }
 
 // next reads the observation at the iterator and steps behind it and its mark;

@@ -45,6 +45,13 @@ func (l *Ledger) alone(ctx context.Context, busy *atomic.Bool, what string) (_ c
 	if !busy.CompareAndSwap(false, true) {
 		return nil, nil, metering.Errorf(metering.KindConflict, "another %s is going on; wait until it has ended", what)
 	}
+	ctx, cancel := l.untilClosing(ctx)
+	return ctx, func() { cancel(); busy.Store(false) }, nil
+}
+
+// untilClosing returns a context that ends when the ledger begins to close. The
+// caller calls end.
+func (l *Ledger) untilClosing(ctx context.Context) (_ context.Context, end func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		select {
@@ -53,22 +60,28 @@ func (l *Ledger) alone(ctx context.Context, busy *atomic.Bool, what string) (_ c
 		case <-ctx.Done():
 		}
 	}()
-	return ctx, func() { cancel(nil); busy.Store(false) }, nil
+	return ctx, func() { cancel(nil) }
 }
 
 // frozen is what the sequencer knows and what Pebble holds at one moment.
 type frozen struct {
 	snapshot *pebble.Snapshot
-	view     *view // acquired
-	ids      []byte
+	view     *view  // acquired
+	ids      []byte // of the filter; nil when nobody asked for them
 	err      error
 }
 
-// freeze takes a consistent picture between two groups.
+// freeze takes a consistent picture between two groups, with the ids.
 func (l *Ledger) freeze(ctx context.Context) (*frozen, error) {
+	return l.freezeBy(ctx, (*sequencer).freeze)
+}
+
+// freezeBy takes a consistent picture between two groups. What is in it is on the
+// disk when it returns.
+func (l *Ledger) freezeBy(ctx context.Context, take func(*sequencer) *frozen) (*frozen, error) {
 	var f *frozen
 	r := &request{command: func(g *group) error {
-		g.applied = append(g.applied, func() { f = g.s.freeze() })
+		g.applied = append(g.applied, func() { f = take(g.s) })
 		return nil
 	}}
 	if err := l.enqueue(ctx, r); err != nil {
@@ -84,11 +97,17 @@ func (l *Ledger) freeze(ctx context.Context) (*frozen, error) {
 	return f, err
 }
 
-// freeze is called between two groups. What Pebble holds may not be on the disk
+// hold is called between two groups. What Pebble holds may not be on the disk
 // yet; the view is the one that will be shown once it is.
-func (s *sequencer) freeze() *frozen {
+func (s *sequencer) hold() *frozen {
 	f := &frozen{snapshot: s.db.NewSnapshot(), view: s.delta.view(s.seq)}
 	f.view.base.Acquire()
+	return f
+}
+
+// freeze is hold with the ids, which takes time.
+func (s *sequencer) freeze() *frozen {
+	f := s.hold()
 	f.ids, f.err = s.ids.snapshot()
 	return f
 }

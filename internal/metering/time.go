@@ -56,6 +56,9 @@ func MinutesUntil(now Instant) Minute {
 	return Minute(floorDiv(int64(now-sampleOffset), int64(minuteLength)) + 1)
 }
 
+// Start returns the minute's first instant.
+func (m Minute) Start() Instant { return Instant(m) * minuteLength }
+
 // Sample returns the instant at which the minute is sampled, its 30th second.
 func (m Minute) Sample() Instant { return Instant(m)*minuteLength + sampleOffset }
 

@@ -22,6 +22,7 @@ type Model struct {
 		sync.Mutex
 		closed    bool
 		stored    map[metering.ObservationName]*metering.Observation
+		receipts  map[metering.ObservationName]receipt
 		retracted map[metering.ObservationName]bool
 		projects  map[metering.ProjectID]report.Project
 		regions   map[metering.RegionID]report.Region
@@ -48,6 +49,7 @@ func NewModel(clock func() metering.Instant, options ...ModelOption) *Model {
 		option(m)
 	}
 	m.mu.stored = map[metering.ObservationName]*metering.Observation{}
+	m.mu.receipts = map[metering.ObservationName]receipt{}
 	m.mu.retracted = map[metering.ObservationName]bool{}
 	m.mu.projects = map[metering.ProjectID]report.Project{}
 	m.mu.regions = map[metering.RegionID]report.Region{}
@@ -113,6 +115,7 @@ func (m *Model) storeLocked(s *report.Submission) report.Outcome {
 	kept := *o
 	kept.Attributes.Tags = slices.Clone(o.Attributes.Tags)
 	m.mu.stored[o.Name] = &kept
+	m.mu.receipts[o.Name] = receipt{number: uint64(len(m.mu.stored)), at: s.ReceivedAt}
 	m.registerLocked(s)
 	if o.Kind == metering.RetractionMade {
 		m.mu.retracted[metering.ObservationName{Project: o.Name.Project, Source: o.TargetSource, ID: o.TargetID}] = true

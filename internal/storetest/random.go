@@ -21,8 +21,8 @@ const DefaultHistories = 10_000
 const seedVariable = "METERBOOK_SEED"
 
 // RunRandom drives random histories into stores and into the model, and demands
-// that they agree on every outcome and every report: lines, order, totals,
-// count. Seeds are 0 to histories-1, or what METERBOOK_SEED says.
+// that they agree on every outcome, every report (lines, order, totals, count)
+// and what they find. Seeds are 0 to histories-1, or what METERBOOK_SEED says.
 func RunRandom(t *testing.T, open Open, histories int) {
 	t.Helper()
 	if text := os.Getenv(seedVariable); text != "" {
@@ -72,6 +72,7 @@ func playTogether(b *bench, first, last uint64) {
 		q := p.h.Query(p.Rand, p.latest)
 		q.Projects = report.Everything[metering.ProjectID]()
 		p.compare(q)
+		p.compareFindings(&q)
 	}
 }
 
@@ -187,7 +188,10 @@ func (p *player) interfere() {
 
 // finish asks about the whole history, now and later.
 func (p *player) finish() {
-	p.compare(p.h.everything(p.clock.Now()))
+	all, some := p.h.everything(p.clock.Now()), p.h.Query(p.Rand, p.clock.Now())
+	p.compare(all)
+	p.compareFindings(&all)
+	p.compareFindings(&some)
 	for range 3 {
 		if p.t.Failed() {
 			return

@@ -63,11 +63,22 @@ func AppendStates(dst []byte, k metering.ResourceKey) []byte {
 	return appendResource(append(dst, States), k)
 }
 
+// AppendMonth appends what the keys of all quantities in the month of a day
+// begin with.
+func AppendMonth(dst []byte, d metering.Day) []byte {
+	return binary.BigEndian.AppendUint16(append(dst, Quantities), Month(d))
+}
+
+// AppendQuantitiesOf appends what the keys of all quantities of a project in the
+// month of a day begin with.
+func AppendQuantitiesOf(dst []byte, p metering.ProjectID, d metering.Day) []byte {
+	return AppendUint(AppendMonth(dst, d), uint64(p))
+}
+
 // AppendQuantities appends what the keys of all quantities of a resource in the
 // month of a day begin with; behind it comes the instant of From.
 func AppendQuantities(dst []byte, k metering.ResourceKey, d metering.Day) []byte {
-	dst = binary.BigEndian.AppendUint16(append(dst, Quantities), Month(d))
-	return appendResource(dst, k)
+	return appendResource(AppendMonth(dst, d), k)
 }
 
 // Unit is what is folded anew as a whole: a resource with all its states, or

@@ -1,0 +1,35 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/meterbook/meterbook/internal/metering"
+	"github.com/meterbook/meterbook/internal/report"
+)
+
+// Findings implements report.Inspector. It reads the columns of one type after
+// the other in the order of the ids, and the quantities of the period a day of a
+// resource at a time, so its memory does not grow with the store. Close ends it
+// with KindUnavailable, and so does a store whose disk failed.
+func (l *Ledger) Findings(ctx context.Context, in metering.Period, scope report.Scope, visit func(*report.Finding) error) error {
+	ctx, end := l.untilClosing(ctx)
+	defer end()
+	err := l.reading(func(*pebble.DB) (err error) {
+		f, err := l.freezeBy(ctx, (*sequencer).hold)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, f.release()) }()
+		if err := f.view.sharedIDs(ctx, in, l.options.Clock(), scope, visit); err != nil {
+			return err
+		}
+		return overlaps(ctx, f.snapshot, in, scope, visit)
+	})
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}

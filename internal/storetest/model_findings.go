@@ -1,0 +1,164 @@
+package storetest
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/meterbook/meterbook/internal/metering"
+	"github.com/meterbook/meterbook/internal/report"
+)
+
+// Findings implements [report.Inspector].
+func (m *Model) Findings(_ context.Context, in metering.Period, scope report.Scope, visit func(*report.Finding) error) error {
+	found, err := m.findings(&report.Query{
+		Period: in, Now: m.clock(), Projects: scope.Projects, Regions: scope.Regions, Types: scope.Types,
+	})
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		if err := visit(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Model) findings(q *report.Query) ([]*report.Finding, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.openLocked(); err != nil {
+		return nil, err
+	}
+	resources := slices.SortedFunc(maps.Values(m.resourcesLocked(q)), func(a, b *told) int { return a.resource.Compare(b.resource) })
+	return append(idsInTwoProjects(q, resources), overlappingWindows(q, resources)...), nil
+}
+
+// idsInTwoProjects asks each minute of the resources of one type and id whether
+// two projects count it.
+func idsInTwoProjects(q *report.Query, resources []*told) (found []*report.Finding) {
+	type name struct {
+		typ metering.ResourceType
+		id  metering.UUID
+	}
+	named := map[name][]*told{}
+	for _, r := range resources {
+		n := name{r.resource.Type, r.resource.ID}
+		named[n] = append(named[n], r)
+	}
+	for _, same := range named {
+		if same[0].resource.Project != same[len(same)-1].resource.Project {
+			found = append(found, shared(q, same)...)
+		}
+	}
+	slices.SortFunc(found, func(a, b *report.Finding) int {
+		k, l := &a.Resources[0], &b.Resources[0]
+		return cmp.Or(cmp.Compare(k.Type, l.Type), slices.Compare(k.ID[:], l.ID[:]))
+	})
+	return found
+}
+
+// shared is the finding about resources of one type and id, if there is one.
+func shared(q *report.Query, same []*told) []*report.Finding {
+	counting := map[int64][]metering.ResourceKey{} // by minute
+	for _, r := range same {
+		for minute := range r.countedMinutes(q) {
+			counting[minute] = append(counting[minute], r.resource)
+		}
+	}
+	f := &report.Finding{Kind: report.IDInTwoProjects}
+	taking := map[metering.ResourceKey]bool{}
+	for _, minute := range slices.Sorted(maps.Keys(counting)) {
+		keys := counting[minute]
+		if keys[0].Project == keys[len(keys)-1].Project {
+			continue
+		}
+		for _, k := range keys {
+			taking[k] = true
+		}
+		if f.Minutes == 0 {
+			f.From = metering.Instant(minute * minuteSeconds * secondNanos)
+		}
+		f.To = metering.Instant((minute + 1) * minuteSeconds * secondNanos)
+		f.Minutes++
+	}
+	if f.Minutes == 0 {
+		return nil
+	}
+	f.Resources = slices.SortedFunc(maps.Keys(taking), metering.ResourceKey.Compare)
+	return []*report.Finding{f}
+}
+
+// countedMinutes is the minutes of the period that the resource counts: those at
+// whose sample it is there, or all of the days on which quantities begin.
+func (r *told) countedMinutes(q *report.Query) map[int64]bool {
+	minutes := map[int64]bool{}
+	for _, o := range r.quantities {
+		if day := floorDivide(int64(o.From), daySeconds*secondNanos); q.Period.Contains(metering.Day(day)) {
+			for i := range dayMinutes {
+				minutes[day*dayMinutes+i] = true
+			}
+		}
+	}
+	if len(r.states) == 0 {
+		return minutes
+	}
+	slices.SortFunc(r.states, compareStates)
+	first := max(int64(q.Period.From)*dayMinutes, int64(r.states[0].Time)/(minuteSeconds*secondNanos))
+	for minute := first; minute < int64(q.Period.To)*dayMinutes; minute++ {
+		sample := metering.Instant((minute*minuteSeconds + sampleSecond) * secondNanos)
+		if sample > q.Now {
+			break
+		}
+		var holds *metering.Observation
+		for _, o := range r.states {
+			if o.Time <= sample {
+				holds = o
+			}
+		}
+		if holds != nil && !holds.Deleted {
+			minutes[minute] = true
+		}
+	}
+	return minutes
+}
+
+// overlappingWindows asks of each counted window that begins in the period which
+// of those before it reaches into it, and ends last.
+func overlappingWindows(q *report.Query, resources []*told) (found []*report.Finding) {
+	for _, r := range resources {
+		counted := slices.DeleteFunc(slices.Clone(r.quantities), r.corrected)
+		for _, o := range counted {
+			if !q.Period.Contains(o.From.Day()) {
+				continue
+			}
+			var reaching *metering.Observation
+			for _, p := range counted {
+				if p.Meter == o.Meter && beginsBefore(p, o) && p.To > o.From &&
+					(reaching == nil || p.To > reaching.To || p.To == reaching.To && beginsBefore(p, reaching)) {
+					reaching = p
+				}
+			}
+			if reaching != nil {
+				found = append(found, &report.Finding{
+					Kind: report.OverlappingWindows, Resources: []metering.ResourceKey{r.resource},
+					From: o.From, To: min(o.To, reaching.To), Windows: []metering.Window{reaching.Window(), o.Window()},
+				})
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b *report.Finding) int {
+		v, w := &a.Windows[1], &b.Windows[1]
+		return cmp.Or(cmp.Compare(monthOf(v.From), monthOf(w.From)), a.Resources[0].Compare(b.Resources[0]),
+			cmp.Compare(v.From.Day(), w.From.Day()), v.Meter.Compare(w.Meter), cmp.Compare(v.From, w.From), cmp.Compare(v.To, w.To))
+	})
+	return found
+}
+
+func beginsBefore(a, b *metering.Observation) bool {
+	return a.From < b.From || a.From == b.From && a.To < b.To
+}
+
+func monthOf(i metering.Instant) string { return i.Time().Format("2006-01") }
