@@ -11,9 +11,9 @@ import (
 // Bootstrap sees to it that there is an admin key above all clients.
 //
 // adminToken is the operator's (METERBOOK_ADMIN_TOKEN, "<id>$<secret>"): its key
-// is added unless it is there already. Without one (""), a store without any key
-// gets a random one, whose token is returned to be printed: it cannot be shown
-// again. printed is "" in all other cases. Bad tokens give KindInvalid, a key
+// is added unless it is there already. Without one (""), a store that never had
+// such a key gets a random one, whose token is returned to be printed: it cannot
+// be shown again. printed is "" in all other cases. Bad tokens give KindInvalid, a key
 // that is there with another secret or with fewer rights KindConflict.
 func (r *Registry) Bootstrap(ctx context.Context, adminToken string) (printed string, created bool, err error) {
 	r.mu.Lock()
@@ -22,8 +22,10 @@ func (r *Registry) Bootstrap(ctx context.Context, adminToken string) (printed st
 		created, err = r.addAdminLocked(ctx, adminToken)
 		return "", created, err
 	}
-	if len(r.current.Load().callers) > 0 {
-		return "", false, nil
+	for _, c := range r.current.Load().callers {
+		if c.key.root() { // revoked or expired, it is still no first start
+			return "", false, nil
+		}
 	}
 	token, err := newToken(r.random)
 	if err != nil {
@@ -33,6 +35,21 @@ func (r *Registry) Bootstrap(ctx context.Context, adminToken string) (printed st
 		return "", false, err
 	}
 	return token.Reveal(), true, nil
+}
+
+// AddTemporaryAdmin puts an admin key above all clients in force that is never
+// stored, so that it ends with the program, however that ends. It does not count
+// as the one that every store must have.
+func (r *Registry) AddTemporaryAdmin(ctx context.Context, name string) (Token, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	token, err := r.unusedTokenLocked()
+	if err != nil {
+		return Token{}, err
+	}
+	k := r.rootKey(token, name)
+	k.temporary = true
+	return token, r.putKeyLocked(ctx, k)
 }
 
 func (r *Registry) rootKey(t Token, name string) Key {

@@ -8,8 +8,9 @@
 // exist for it. No key makes or changes another one to be wider than itself.
 // A change is durable first and in force second; once the call has returned it
 // holds for every request, so a revoked key is refused at once. There is always
-// the client [report.DefaultClient], and never no key at all that stands above
-// all clients.
+// the client [report.DefaultClient], and once there is an admin key above all
+// clients there is always one. A temporary key is never stored, so it cannot
+// outlive the program.
 //
 // On failure to store a change nothing changes in force, and the error says so.
 // Records that a newer program wrote are refused when the registry is opened.

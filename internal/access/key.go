@@ -31,7 +31,8 @@ type Key struct {
 	ExpiresAt metering.Instant // from then on it is refused; 0: never
 	RevokedAt metering.Instant // 0: not revoked
 
-	secret secretHash
+	secret    secretHash
+	temporary bool // never stored: it ends with the program
 }
 
 // live reports whether the key is accepted at now.

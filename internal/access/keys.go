@@ -218,7 +218,7 @@ func (r *Registry) keepsRootLocked(k *Key) error {
 		return nil
 	}
 	for id, c := range callers {
-		if id != k.ID && c.key.root() && c.key.live(now) {
+		if id != k.ID && !c.key.temporary && c.key.root() && c.key.live(now) {
 			return nil
 		}
 	}

@@ -85,15 +85,17 @@ func (s *snapshot) add(name string, value []byte) error {
 	return fmt.Errorf("it is neither a key nor a client; was it written by a newer program?")
 }
 
-// putKeyLocked stores a key, then puts it in force. It goes on when the request
+// putKeyLocked stores a key, unless it is temporary, then puts it in force. It goes on when the request
 // that asked for it is broken off: a change is never stored but not in force.
 func (r *Registry) putKeyLocked(ctx context.Context, k Key) error {
-	value, err := encodeKey(&k)
-	if err != nil {
-		return fmt.Errorf("encode key %s: %w", k.ID, err)
-	}
-	if err := r.records.Put(context.WithoutCancel(ctx), keyPrefix+string(k.ID), value); err != nil {
-		return fmt.Errorf("store key %s: %w", k.ID, err)
+	if !k.temporary {
+		value, err := encodeKey(&k)
+		if err != nil {
+			return fmt.Errorf("encode key %s: %w", k.ID, err)
+		}
+		if err := r.records.Put(context.WithoutCancel(ctx), keyPrefix+string(k.ID), value); err != nil {
+			return fmt.Errorf("store key %s: %w", k.ID, err)
+		}
 	}
 	now := r.current.Load()
 	next := &snapshot{callers: maps.Clone(now.callers), clients: now.clients}

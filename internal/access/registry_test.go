@@ -29,6 +29,53 @@ func TestEverythingIsThereAfterARestart(t *testing.T) {
 	}
 }
 
+func TestATemporaryAdminEndsWithTheProgram(t *testing.T) {
+	t.Parallel()
+	f := &fixture{t: t, records: &brittleRecords{}, now: start, dir: directory{}}
+	f.reopen()
+	before, err := f.records.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := f.AddTemporaryAdmin(t.Context(), "For a while")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.root = f.as(token.Reveal())
+	name := "renamed"
+	if k, err := f.UpdateKey(t.Context(), f.root, token.ID, KeyChange{Name: &name}); err != nil || k.Name != name {
+		t.Errorf("key %+v, %v", k, err)
+	}
+	if after, err := f.records.Load(t.Context()); err != nil || !reflect.DeepEqual(after, before) {
+		t.Errorf("records %q, %v; want %q", after, err, before)
+	}
+	f.key(f.root, newKey("", Reader))
+
+	// What is left behind has keys, but no admin: the next start is a first one.
+	f.reopen()
+	if _, err := f.Authenticate("apikey " + token.Reveal()); metering.KindOf(err) != metering.KindBadToken {
+		t.Errorf("the key outlived the program: %v", err)
+	}
+	printed, created, err := f.Bootstrap(t.Context(), "")
+	if err != nil || !created {
+		t.Fatalf("created %v, %v", created, err)
+	}
+	root := f.as(printed)
+
+	// It does not count as the last admin.
+	if token, err = f.AddTemporaryAdmin(t.Context(), "Again"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.RevokeKey(t.Context(), f.as(token.Reveal()), root.Key().ID)
+	wantKind(t, err, metering.KindConflict, "last admin key")
+	if _, err := f.RevokeKey(t.Context(), root, token.ID); err != nil {
+		t.Error(err)
+	}
+	if _, err := f.Authenticate("apikey " + token.Reveal()); metering.KindOf(err) != metering.KindBadToken {
+		t.Errorf("revoked: %v", err)
+	}
+}
+
 func TestRecordsOfOtherProgramsAreRefused(t *testing.T) {
 	t.Parallel()
 	for text, record := range map[string][2]string{
