@@ -29,17 +29,17 @@ func (e encoding) String() string { return [...]string{"identity", "gzip", "zstd
 
 // The first bytes of what is compressed. No JSON begins with them.
 const (
-	gzipMagic  = "\x1f\x8b"
-	zstdMagic  = "\x28\xb5\x2f\xfd"
-	magicBytes = len(zstdMagic)
+	gzipStart  = "\x1f\x8b"
+	zstdStart  = "\x28\xb5\x2f\xfd"
+	startBytes = len(zstdStart)
 )
 
 // encodingOfBytes tells compression by the first bytes.
 func encodingOfBytes(text []byte) encoding {
 	switch {
-	case bytes.HasPrefix(text, []byte(gzipMagic)):
+	case bytes.HasPrefix(text, []byte(gzipStart)):
 		return gzipped
-	case bytes.HasPrefix(text, []byte(zstdMagic)):
+	case bytes.HasPrefix(text, []byte(zstdStart)):
 		return zstandard
 	}
 	return identity

@@ -58,7 +58,7 @@ func (s *Service) receiveStream(ctx context.Context, d *decoder, m media, body i
 	defer release()
 	lines := bufio.NewReaderSize(plain, lineBuffer)
 	// An error of Peek comes again with the first line.
-	if first, _ := lines.Peek(magicBytes); encodingOfBytes(first) != identity {
+	if first, _ := lines.Peek(startBytes); encodingOfBytes(first) != identity {
 		return nil, unannounced(encodingOfBytes(first), m.encoding)
 	}
 	if err := st.run(ctx, lines); err != nil && st.receipt.Accepted+st.receipt.Duplicates == 0 {
