@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,7 +37,8 @@ into it through the same HTTP interface that everybody uses, prints last month's
 report, and leaves the server running until Ctrl-C.
 
 The store is in a temporary directory, which is removed in the end, unless --data
-names one. A directory that has data already is served as it is.`,
+names one. A directory that has data already is served as it is. The token that
+it prints ends with the demo, and no key stays in the store.`,
 		Example: `  meterbook demo
   meterbook demo --resources 100000 --data ./demo-data
   meterbook demo --exit`,
@@ -65,18 +64,14 @@ func (c *demoCommand) run(cmd *cobra.Command) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(c.dataDir)) }()
 	}
-	token, err := newDemoToken()
-	if err != nil {
-		return err
-	}
-	s, err := c.start(cmd, token)
+	s, err := c.start(cmd)
 	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(cmd.Context())
 	defer stop()
-	return s.run(ctx, func(string) error {
-		if err := c.show(cmd, s.url(), token); err != nil {
+	return s.run(ctx, func(adminToken string) error {
+		if err := c.show(cmd, s.url(), adminToken); err != nil {
 			if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 				return nil // Ctrl-C while loading
 			}
@@ -89,21 +84,12 @@ func (c *demoCommand) run(cmd *cobra.Command) (err error) {
 	})
 }
 
-// newDemoToken makes an admin token of its own for each run, so that a store
-// that an earlier run left is open to this one.
-func newDemoToken() (string, error) {
-	id, secret := make([]byte, 4), make([]byte, 16)
-	_, err1 := rand.Read(id)
-	_, err2 := rand.Read(secret)
-	return "demo" + hex.EncodeToString(id) + "$" + hex.EncodeToString(secret), errors.Join(err1, err2)
-}
-
 // portsTried is how many ports are tried from the default on.
 const portsTried = 20
 
-func (c *demoCommand) start(cmd *cobra.Command, token string) (*server, error) {
+func (c *demoCommand) start(cmd *cobra.Command) (*server, error) {
 	o := serverOptions{
-		open: c.env.openStore, dataDir: c.dataDir, listen: c.listen, adminToken: token,
+		open: c.env.openStore, dataDir: c.dataDir, listen: c.listen, temporaryAdmin: "The demo's, until it stops",
 		maxBodyBytes: ingest.DefaultMaxBodyBytes, shutdownTimeout: 5 * time.Second,
 		logger: newLogger(c.env.Stderr, "text", slog.LevelWarn), clock: c.env.clock, wall: c.env.Now,
 	}

@@ -27,6 +27,7 @@ type serverOptions struct {
 	listen          string
 	tls             *tls.Config // nil: plain HTTP
 	adminToken      string      // "": a first start makes one
+	temporaryAdmin  string      // instead: name of an admin key that the store never gets; "": none
 	strictProjects  bool
 	retention       time.Duration
 	maxBodyBytes    int64
@@ -92,8 +93,8 @@ func (s *server) url() string {
 
 // run serves until ctx ends, then stops gracefully: new requests are refused,
 // those that have begun are finished, and the store is closed. ready is called
-// once, when requests are answered, with the admin token that a first start
-// made, "" otherwise; its error stops the server.
+// once, when requests are answered, with the admin token that was made, "" when
+// none was; its error stops the server.
 func (s *server) run(ctx context.Context, ready func(adminToken string) error) error {
 	served := make(chan error, 1)
 	go func() { served <- s.serve() }()
@@ -149,18 +150,31 @@ func (s *server) openBackend(ctx context.Context) (adminToken string, err error)
 	if err != nil {
 		return "", err
 	}
-	adminToken, created, err := registry.Bootstrap(ctx, o.adminToken)
-	if err != nil {
+	if adminToken, err = s.addAdmin(ctx, registry); err != nil {
 		return "", err
-	}
-	if created {
-		o.logger.Info("made an admin key above all clients")
 	}
 	s.api.Serve(httpapi.Backend{Store: s.store, Access: registry, Ingest: ingest.New(s.store, ingest.Options{
 		Clock: o.clock, Directory: s.store, MaxBodyBytes: o.maxBodyBytes, StrictProjects: o.strictProjects,
 		OnAccepted: s.api.CountAccepted, OnDuplicates: s.api.CountDuplicates, OnRejected: s.api.CountRejected,
 	})})
 	return adminToken, nil
+}
+
+// addAdmin sees to it that there is an admin key, and returns its token if one
+// was made that nobody knows yet.
+func (s *server) addAdmin(ctx context.Context, registry *access.Registry) (adminToken string, err error) {
+	if name := s.options.temporaryAdmin; name != "" {
+		token, err := registry.AddTemporaryAdmin(ctx, name)
+		if err != nil {
+			return "", err
+		}
+		return token.Reveal(), nil
+	}
+	adminToken, created, err := registry.Bootstrap(ctx, s.options.adminToken)
+	if err == nil && created {
+		s.options.logger.Info("made an admin key above all clients")
+	}
+	return adminToken, err
 }
 
 // cannotOpen gives an error of the disk or of a lock, which has no kind, the
