@@ -122,6 +122,10 @@ var formatConstant = regexp.MustCompile(`(?i)(formatversion|magic)$`)
 
 const formatPages = "docs/format/"
 
+// wireDirs know formats that others have made, such as compression; they write
+// no files.
+var wireDirs = []string{"internal/ingest", "client"}
+
 // CheckFormats finds on-disk formats without a page. A page stands for a format
 // when it names the constant with its package and its present value in one line
 // ("`ledger.formatVersion` is 1"), so that no version changes without its page.
@@ -154,7 +158,7 @@ func hasProgram(t *Tree, dir string) bool {
 func (t *Tree) formatConstants() []formatMark {
 	var marks []formatMark
 	for _, f := range t.Go {
-		if f.IsTest() || isHarness(f.Dir) {
+		if f.IsTest() || isHarness(f.Dir) || withinAny(f.Dir, wireDirs) {
 			continue
 		}
 		for _, d := range f.AST.Decls {

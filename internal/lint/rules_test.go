@@ -141,7 +141,7 @@ var breaches = []struct {
 		[]string{"go.mod", "module m\ntool example.org/x/cmd/t\nrequire example.org/x v1.0.0\n"}, "no line for `example.org/x`", nil},
 	{"format without its page", CheckFormats,
 		[]string{"x/a.go", "package x\nconst blockMagic = \"MB01\"\n", "docs/format/a.md", "`x.blockMagic` is `MB00`"}, "`x.blockMagic` is MB01",
-		[]string{"x/a.go", "package x\nconst blockMagic = \"MB01\"\nconst other = 1\nconst MAGIC = \"a b\\r\\n\"\n", "docs/format/a.md", "`x.blockMagic` is `MB01`\n`x.MAGIC` is `a b` and a line end"}},
+		[]string{"internal/ingest/a.go", "package ingest\nconst gzipMagic = 1\n", "x/a.go", "package x\nconst blockMagic = \"MB01\"\nconst other = 1\nconst MAGIC = \"a b\\r\\n\"\n", "docs/format/a.md", "`x.blockMagic` is `MB01`\n`x.MAGIC` is `a b` and a line end"}},
 	{"store without a page", CheckFormats, []string{program, "package ledger\n"}, "no page describes its format", []string{program, "package ledger\n", "docs/format/a.md", "it"}},
 }
 
