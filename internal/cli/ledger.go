@@ -16,7 +16,7 @@ func openLedger(ctx context.Context, o storeOptions) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &store{Store: l, records: l.Records(), metrics: newLedgerMetrics(l.Stats)}, nil
+	return &store{Store: l, records: l.Records(), metrics: newLedgerMetrics(l.Stats), maintenance: l}, nil
 }
 
 // ledgerMetrics shows a ledger's statistics. They are read when they are asked

@@ -153,7 +153,7 @@ func (s *server) openBackend(ctx context.Context) (adminToken string, err error)
 	if adminToken, err = s.addAdmin(ctx, registry); err != nil {
 		return "", err
 	}
-	s.api.Serve(httpapi.Backend{Store: s.store, Access: registry, Ingest: ingest.New(s.store, ingest.Options{
+	s.api.Serve(httpapi.Backend{Store: s.store, Maintenance: s.store.maintenance, Access: registry, Ingest: ingest.New(s.store, ingest.Options{
 		Clock: o.clock, Directory: s.store, MaxBodyBytes: o.maxBodyBytes, StrictProjects: o.strictProjects,
 		OnAccepted: s.api.CountAccepted, OnDuplicates: s.api.CountDuplicates, OnRejected: s.api.CountRejected,
 	})})

@@ -25,8 +25,9 @@ type storeOptions struct {
 // store is a store together with what it keeps for others.
 type store struct {
 	report.Store
-	records access.Records
-	metrics prometheus.Collector // nil: it has none
+	records     access.Records
+	metrics     prometheus.Collector // nil: it has none
+	maintenance report.Maintainer    // nil: it can neither verify nor copy itself
 }
 
 // openStore opens a store, creating an empty one where there is none.

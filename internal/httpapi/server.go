@@ -44,6 +44,8 @@ type Backend struct {
 	Store  report.Store
 	Access *access.Registry
 	Ingest *ingest.Service
+	// Maintenance is the same store; nil: it can neither verify nor copy itself.
+	Maintenance report.Maintainer
 }
 
 // Server answers requests. It is safe for concurrent use.

@@ -1,0 +1,63 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/meterbook/meterbook/internal/access"
+	"github.com/meterbook/meterbook/internal/httpapi"
+	"github.com/meterbook/meterbook/internal/ingest"
+	"github.com/meterbook/meterbook/internal/ledger"
+	"github.com/meterbook/meterbook/internal/metering"
+	"github.com/meterbook/meterbook/internal/report"
+)
+
+func TestVerificationAndBackupAreAsDocumented(t *testing.T) {
+	t.Parallel()
+	clock := func() metering.Instant { return metering.DayOf(2024, 8, 2).Start() }
+	store, err := ledger.Open(t.Context(), ledger.Options{Dir: "store", FS: vfs.NewMem(), Clock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := serveDocumented(t, clock, func(s *httpapi.Server) {
+		registry, err := access.Open(context.Background(), store.Records(), access.Options{Clock: clock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := registry.Bootstrap(context.Background(), documentAdmin); err != nil {
+			t.Fatal(err)
+		}
+		s.Serve(httpapi.Backend{Store: store, Maintenance: store, Access: registry, Ingest: ingest.New(store, ingest.Options{Clock: clock, Directory: store})})
+	})
+	d.load()
+	a := d.call(request{method: "POST", path: "/v1/verify"}, http.StatusOK)
+	for line := range bytes.Lines(a.body) {
+		if err := d.validateNamed(decode(t, line), "VerificationLine"); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if !bytes.Contains(a.body, []byte(`"differences_total":0`)) {
+		t.Errorf("got %s", a.body)
+	}
+	backup := d.send(request{method: "POST", path: "/v1/backup"})
+	if backup.status != http.StatusOK || backup.header.Get("Content-Type") != "application/zstd" {
+		t.Errorf("%d %s", backup.status, backup.header.Get("Content-Type"))
+	}
+	restored := ledger.Options{Dir: "store", FS: vfs.NewMem()}
+	if err := ledger.Restore(t.Context(), restored, bytes.NewReader(backup.body), func(report.Progress) {}); err != nil {
+		t.Error(err)
+	}
+	if err := ledger.Backup(t.Context(), restored, io.Discard); err != nil {
+		t.Error(err)
+	}
+	reader := request{method: "POST", path: "/v1/backup", token: d.newKey(`{"roles":["reader"]}`)}
+	d.checkError(errorCase{"wrong role", reader, 403, "ForbiddenError"}, d.send(reader), "POST")
+	if err := store.Close(); err != nil {
+		t.Error(err)
+	}
+}
