@@ -44,6 +44,9 @@ func WithVersion(version string) Option {
 // "http://127.0.0.1:8080". The token is <id>$<secret>; an empty one sends no
 // credentials. It does not connect.
 func New(baseURL, token string, options ...Option) (*Client, error) {
+	if baseURL != "" && !strings.Contains(baseURL, "://") {
+		return nil, fmt.Errorf("server address %q: it must begin with http:// or https://, such as http://%[1]s", baseURL)
+	}
 	base, err := url.Parse(baseURL)
 	if err != nil {
 		return nil, fmt.Errorf("server address %q: %w", baseURL, err)
@@ -167,6 +170,9 @@ func (c *Client) attempt(ctx context.Context, k call) (*http.Response, error) {
 		request.Header.Set("Authorization", "apikey "+c.token)
 	}
 	response, err := c.http.Do(request)
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return nil, wrongScheme(request, "http")
+	}
 	if err != nil {
 		return nil, &connectionError{err}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -219,6 +220,40 @@ func TestServerThatIsDownIsReportedAfterTheLastAttempt(t *testing.T) {
 	_, err := c.UsageReport(t.Context(), july())
 	if err == nil || !strings.Contains(err.Error(), "connection refused") || tries != 2 {
 		t.Errorf("error %v after %d repetitions", err, tries)
+	}
+}
+
+func TestTheWrongSchemeIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	nginx := &script{answers: []http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "<h1>400 Bad Request</h1>The plain HTTP request was sent to HTTPS port", http.StatusBadRequest)
+	}}}
+	for right, server := range map[string]*httptest.Server{
+		"http": httptest.NewServer(nginx), "https": httptest.NewUnstartedServer(nginx), "https by nginx": httptest.NewServer(nginx),
+	} {
+		address := server.URL
+		switch right {
+		case "http":
+			address = strings.Replace(server.URL, "http:", "https:", 1)
+		case "https":
+			server.Config.ErrorLog = log.New(io.Discard, "", 0)
+			server.StartTLS()
+			address = strings.Replace(server.URL, "https:", "http:", 1)
+		}
+		c, err := client.New(address, "", client.WithRetry(client.RetryPolicy{Sleep: func(context.Context, time.Duration) error {
+			t.Errorf("%s: it is tried again", right)
+			return nil
+		}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Keys(t.Context())
+		var wrong *client.SchemeError
+		if want, _, _ := strings.Cut(right, " "); !errors.As(err, &wrong) || wrong.Scheme != want || !strings.Contains(err.Error(), "begin with "+want+"://") {
+			t.Errorf("%s: %v", right, err)
+		}
+		c.Close()
+		server.Close()
 	}
 }
 

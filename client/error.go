@@ -1,10 +1,12 @@
 package client
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -41,13 +43,28 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// SchemeError says that the server speaks the other one of HTTP and HTTPS than
+// its address says. Find it with errors.As.
+type SchemeError struct {
+	Scheme string // that the address must have: "http" or "https"
+}
+
+// Error implements error.
+func (e *SchemeError) Error() string {
+	return "the server speaks " + strings.ToUpper(e.Scheme) + "; its address must begin with " + e.Scheme + "://"
+}
+
+func wrongScheme(r *http.Request, right string) error {
+	return &connectionError{&url.Error{Op: r.Method, URL: r.URL.String(), Err: &SchemeError{right}}}
+}
+
 // errorBodyMax bounds what is read of an error's body: a proxy may answer with
 // anything.
 const errorBodyMax = 1 << 20
 
 // errorOf reads the error that an answer carries. An answer that is not in
 // Meterbook's form, a proxy's for instance, keeps its status.
-func errorOf(response *http.Response) *Error {
+func errorOf(response *http.Response) error {
 	var body struct {
 		Class         string              `json:"exception_class"`
 		Message       string              `json:"message"`
@@ -58,6 +75,8 @@ func errorOf(response *http.Response) *Error {
 	text, err := io.ReadAll(io.LimitReader(response.Body, errorBodyMax))
 	if err == nil && json.Unmarshal(text, &body) == nil {
 		e.Class, e.Message, e.RequestID, e.InvalidFields = body.Class, body.Message, body.RequestID, body.InvalidFields
+	} else if response.StatusCode == http.StatusBadRequest && wantsHTTPS(text) {
+		return wrongScheme(response.Request, "https")
 	}
 	if e.RequestID == "" {
 		e.RequestID = response.Header.Get("X-Request-Id")
@@ -66,4 +85,11 @@ func errorOf(response *http.Response) *Error {
 		e.Message = "the server answered " + response.Status + " without saying why"
 	}
 	return e
+}
+
+// wantsHTTPS knows what Go's server (Meterbook's own) and nginx answer when a
+// port of TLS is asked without.
+func wantsHTTPS(answer []byte) bool {
+	return bytes.Contains(answer, []byte("Client sent an HTTP request to an HTTPS server")) ||
+		bytes.Contains(answer, []byte("The plain HTTP request was sent to HTTPS port"))
 }

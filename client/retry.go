@@ -94,11 +94,13 @@ func repeatable(err error, safe bool) bool {
 }
 
 // hopeless reports whether the connection cannot work until somebody changes
-// something: the certificate is not trusted, or no such host exists.
+// something: the certificate is not trusted, no such host exists, or it is to be
+// asked over the other scheme.
 func hopeless(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var name *net.DNSError
-	return errors.As(err, &certificate) || (errors.As(err, &name) && name.IsNotFound)
+	var scheme *SchemeError
+	return errors.As(err, &certificate) || errors.As(err, &scheme) || (errors.As(err, &name) && name.IsNotFound)
 }
 
 // connectionError says that no answer came.
