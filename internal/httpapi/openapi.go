@@ -73,6 +73,7 @@ func components() map[string]any {
 	schemas := maps.Clone(reportSchemas())
 	maps.Copy(schemas, eventSchemas())
 	maps.Copy(schemas, administrationSchemas())
+	maps.Copy(schemas, findingsSchemas())
 	maps.Copy(schemas, maintenanceSchemas())
 	schemas["Error"] = errorSchema()
 	return map[string]any{

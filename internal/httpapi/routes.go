@@ -64,6 +64,7 @@ func (s *Server) table() map[string]endpoint {
 		"/v1/projects/{id}": item(access.Reader, getProject, updateProject, deleteProject),
 		"/v1/regions":       collection(access.Reader, listRegions, createRegion),
 		"/v1/regions/{id}":  item(access.Reader, getRegion, updateRegion, deleteRegion),
+		findingsPath:        {http.MethodGet: {role: access.Admin, do: listFindings}},
 
 		verifyPath: {http.MethodPost: {role: access.Admin, do: verifyStore}},
 		backupPath: {http.MethodPost: {role: access.Admin, do: backUpStore}},
