@@ -25,6 +25,7 @@ func main() {
 		Stdin:     os.Stdin,
 		Stdout:    os.Stdout,
 		Stderr:    os.Stderr,
+		Program:   cli.Invocation(os.Args[0]),
 		LookupEnv: os.LookupEnv,
 		Now:       time.Now,
 		SetMemory: setMemory,

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"io"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,12 +35,35 @@ func (c *connection) connect(cmd *cobra.Command, env *Env) (*client.Client, erro
 	if c.attempts < 1 {
 		return nil, &usageError{cmd.CommandPath(), fmt.Sprintf("--attempts must be at least 1, got %d", c.attempts)}
 	}
-	policy := client.RetryPolicy{Attempts: c.attempts, Sleep: env.Sleep, OnRetry: func(_ int, wait time.Duration, err error) {
-		fmt.Fprintf(env.Stderr, "meterbook: %v; trying again in %v\n", err, wait.Round(100*time.Millisecond))
-	}}
+	notes := &retryNotes{out: env.Stderr, now: env.Now}
+	policy := client.RetryPolicy{Attempts: c.attempts, Sleep: env.Sleep, OnRetry: notes.add}
 	api, err := client.New(c.server, c.token, client.WithRetry(policy), client.WithVersion(readBuild().version))
 	if err != nil {
 		return nil, &usageError{cmd.CommandPath(), err.Error()}
 	}
 	return api, nil
+}
+
+// retryNotes tell that requests are going to be repeated: once for all that wait
+// at the same time.
+type retryNotes struct {
+	out io.Writer
+	now func() time.Time
+	mu  struct {
+		sync.Mutex
+		until time.Time // the end of the wait that was told last
+	}
+}
+
+// add is meant for client.RetryPolicy.OnRetry.
+func (n *retryNotes) add(_ int, wait time.Duration, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := n.now()
+	if now.Before(n.mu.until) {
+		return
+	}
+	n.mu.until = now.Add(wait)
+	// A note that cannot be written is no reason to give up.
+	_, _ = fmt.Fprintf(n.out, "meterbook: %v; trying again in %v\n", err, wait.Round(100*time.Millisecond))
 }

@@ -160,9 +160,9 @@ The server is at %[1]s, its store in %[2]s. Ask it yourself:
     -d '{"time_from":"%[4]s","time_to":"%[5]s","limit":3}'
 
   export METERBOOK_URL=%[1]s METERBOOK_TOKEN='%[3]s'
-  meterbook report --from %[4]s --to %[5]s --types volume,snapshot
+  %[6]s report --from %[4]s --to %[5]s --types volume,snapshot
 
 Ctrl-C stops it.
-`, url, c.dataDir, token, from, to)
+`, url, c.dataDir, token, from, to, c.env.Program)
 	return err
 }

@@ -140,7 +140,7 @@ func explain(ctx context.Context, err error) (ExitCode, string) {
 
 func explainRefusal(e *client.Error) (ExitCode, string) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "meterbook: the server refused: %s\n", e.Message)
+	fmt.Fprintf(&b, "meterbook: the server refused: %s\n", withoutFields(e))
 	b.WriteString(fieldLines(e.InvalidFields))
 	code := exitOfKind(kindOfStatus(e.Status))
 	switch {
@@ -159,6 +159,19 @@ func explainRefusal(e *client.Error) (ExitCode, string) {
 	return code, b.String()
 }
 
+// withoutFields is the message up to where it repeats the first invalid field,
+// which is listed below it with all others.
+func withoutFields(e *client.Error) string {
+	for path, problems := range e.InvalidFields {
+		for _, problem := range problems {
+			if before, _, repeated := strings.Cut(e.Message, ": "+path+": "+problem); repeated {
+				return before
+			}
+		}
+	}
+	return e.Message
+}
+
 func explainConnection(e *url.Error) string {
 	server := e.URL
 	if u, err := url.Parse(e.URL); err == nil {
@@ -166,7 +179,11 @@ func explainConnection(e *url.Error) string {
 	}
 	remedy := "Check METERBOOK_URL or --server, and that the server runs (meterbook serve)."
 	var certificate *tls.CertificateVerificationError
-	if errors.As(e.Err, &certificate) {
+	var scheme *client.SchemeError
+	switch {
+	case errors.As(e.Err, &scheme):
+		remedy = fmt.Sprintf("Write %s:// in METERBOOK_URL or --server.", scheme.Scheme)
+	case errors.As(e.Err, &certificate):
 		remedy = "Install the authority of the server's certificate on this machine (on Linux SSL_CERT_FILE names it)."
 	}
 	cause := e.Err

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ What is left out is as wide as the key that asks.`,
 	f.StringSliceVar(&k.Roles, "roles", nil, "any of reader, writer, admin")
 	f.Int64SliceVar(&k.Projects, "projects", nil, "only these projects")
 	f.Int64SliceVar(&k.Regions, "regions", nil, "only these regions")
-	f.StringSliceVar(&k.Types, "types", nil, "only these resource types")
+	f.Var((*typesFlag)(&k.Types), "types", "only these resource types")
 	f.IntVar(&k.RateLimit, "rate-limit", 0, "requests a second; 0 is the server's default")
 	f.Var(&expires, "expires", "date, or date-time, from which on the key is refused")
 	f.VarP(&form, "output", "o", "form of the answer; table is the token alone")
@@ -116,14 +117,14 @@ func newKeysList(env *Env) *cobra.Command {
 }
 
 func keyTable(keys []client.Key) string {
-	w := newTable("id", "name", "client", "roles", "projects", "regions", "types", "created", "expires", "revoked")
+	w := newTable("id", "name", "client", "roles", "projects", "regions", "types", "rate limit", "created", "expires", "revoked")
 	for _, k := range keys {
 		owner := k.Client
 		if owner == "" {
 			owner = "(above all)"
 		}
 		w.AppendRow(table.Row{
-			k.ID, k.Name, owner, strings.Join(k.Roles, " "), narrowing(k.Projects), narrowing(k.Regions), narrowing(k.Types),
+			k.ID, k.Name, owner, strings.Join(k.Roles, " "), narrowing(k.Projects), narrowing(k.Regions), narrowing(k.Types), rateText(k.RateLimit),
 			k.CreatedAt.Format(time.DateTime), timeText(k.ExpiresAt), timeText(k.RevokedAt),
 		})
 	}
@@ -136,6 +137,14 @@ func narrowing[T any](items []T) string {
 		return "all"
 	}
 	return strings.Trim(fmt.Sprint(items), "[]")
+}
+
+// rateText prints a key's rate limit in requests a second.
+func rateText(limit int) string {
+	if limit == 0 {
+		return "default"
+	}
+	return strconv.Itoa(limit) + "/s"
 }
 
 func timeText(t *time.Time) string {

@@ -72,7 +72,7 @@ func (c *reportCommand) flags(cmd *cobra.Command) {
 	f.BoolVar(&r.EnableLastDay, "include-last-day", false, "include the day of --to")
 	f.Int64SliceVar(&r.Projects, "projects", nil, "only these projects")
 	f.Int64SliceVar(&r.Regions, "regions", nil, "only these regions")
-	f.StringSliceVar(&r.Types, "types", nil, "only these resource types")
+	f.Var((*typesFlag)(&r.Types), "types", "only these resource types")
 	f.StringArrayVar(&c.filters, "filter", nil, "type:field=value, only lines of this type with this value; repeated for further values of the same field")
 	f.StringArrayVar(&c.tags, "tag", nil, "key=value, key (any value), =value (any key) or key~=part (contained, ignoring case); repeated, any of them suffices")
 	f.BoolVar(&c.allTags, "all-tags", false, "all of the --tag conditions must be met")
@@ -171,6 +171,9 @@ func schemaFilter(flags []string) (*client.SchemaFilter, error) {
 		field, value, ok2 := strings.Cut(condition, "=")
 		if !ok1 || !ok2 || resourceType == "" || field == "" {
 			return nil, fmt.Errorf("--filter %q must look like type:field=value, such as volume:volume_type=standard", flag)
+		}
+		if err := checkType(resourceType); err != nil {
+			return nil, fmt.Errorf("--filter %q: %w", flag, err)
 		}
 		if filter == nil {
 			filter = &client.SchemaFilter{Type: resourceType, Field: field}

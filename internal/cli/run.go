@@ -18,6 +18,8 @@ type Env struct {
 	Stdin  io.Reader
 	Stdout io.Writer
 	Stderr io.Writer
+	// Program is how a shell calls this program, see [Invocation]; "" is meterbook.
+	Program string
 	// LookupEnv finds an environment variable.
 	LookupEnv func(name string) (value string, found bool)
 	// Now reads the clock.
@@ -41,6 +43,9 @@ func (e *Env) clock() metering.Instant { return metering.InstantOf(e.Now()) }
 func Run(ctx context.Context, env Env) ExitCode {
 	env.terminal = isTerminal(env.Stderr)
 	env.Stderr = &lockedWriter{w: env.Stderr}
+	if env.Program == "" {
+		env.Program = "meterbook"
+	}
 	if env.openStore == nil {
 		env.openStore = openLedger
 	}

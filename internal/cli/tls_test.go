@@ -79,6 +79,26 @@ func TestServeSpeaksTLS(t *testing.T) {
 	if log := doubting.end(t, ExitUnavailable); !strings.Contains(log, "certificate") || !strings.Contains(log, "SSL_CERT_FILE") {
 		t.Errorf("log %s", log)
 	}
+
+	// Neither scheme is taken for the other.
+	_, port, _ := strings.Cut(url, "https://127.0.0.1:")
+	careless := launch(t, nil, map[string]string{"METERBOOK_URL": "http://127.0.0.1:" + port}, "keys", "list")
+	if log := careless.end(t, ExitUnavailable); !strings.Contains(log, "the server speaks HTTPS") || !strings.Contains(log, "Write https:// in METERBOOK_URL") {
+		t.Errorf("log %s", log)
+	}
+	p.stop()
+	p.end(t, ExitOK)
+}
+
+func TestAServerWithoutTLSIsToldFromOneThatIsDown(t *testing.T) {
+	t.Parallel()
+	p := launch(t, openModel, map[string]string{adminTokenVariable: adminToken}, "serve", "--listen", "127.0.0.1:0")
+	url := p.await(t, "listening")["url"].(string)
+	p.await(t, "ready")
+	careful := launch(t, nil, map[string]string{"METERBOOK_URL": strings.Replace(url, "http:", "https:", 1)}, "keys", "list")
+	if log := careful.end(t, ExitUnavailable); !strings.Contains(log, "the server speaks HTTP;") || !strings.Contains(log, "Write http:// in METERBOOK_URL") {
+		t.Errorf("log %s", log)
+	}
 	p.stop()
 	p.end(t, ExitOK)
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/meterbook/meterbook/internal/metering"
 )
 
@@ -61,3 +63,42 @@ func (d *dayFlag) Set(s string) error {
 }
 
 const secondsPerDay = 24 * 60 * 60
+
+// typesFlag is a flag that takes names of resource types, separated by commas.
+type typesFlag []string
+
+// String implements pflag.Value.
+func (f *typesFlag) String() string { return strings.Join(*f, ",") }
+
+// Type implements pflag.Value.
+func (f *typesFlag) Type() string { return "strings" }
+
+// Set implements pflag.Value. Given again, the flag adds to what it has.
+func (f *typesFlag) Set(s string) error {
+	for name := range strings.SplitSeq(s, ",") {
+		if err := checkType(name); err != nil {
+			return err
+		}
+		*f = append(*f, name)
+	}
+	return nil
+}
+
+// checkType says which names of types are near one that does not exist, and
+// which there are.
+func checkType(name string) error {
+	if _, known := metering.ResourceTypeNamed(name); known {
+		return nil
+	}
+	names := []string{}
+	types := &cobra.Command{SuggestionsMinimumDistance: 2} // it knows how to find near names
+	for _, t := range metering.ResourceTypes() {
+		names = append(names, t.String())
+		types.AddCommand(&cobra.Command{Use: t.String(), Run: func(*cobra.Command, []string) {}})
+	}
+	question := ""
+	if near := types.SuggestionsFor(name); name != "" && len(near) > 0 {
+		question = "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return fmt.Errorf("there is no resource type %q%s\nThe types are: %s", name, question, strings.Join(names, ", "))
+}
