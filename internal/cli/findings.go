@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/meterbook/meterbook/client"
+)
+
+func newFindings(env *Env) *cobra.Command {
+	form := newChoice(formTable, formJSON)
+	var from, to dayFlag
+	limit := 0
+	cmd := &cobra.Command{
+		Use:   "findings --from DATE --to DATE",
+		Short: "List what smells of wrong bills",
+		Long: `Lists what is counted as it was told, but looks like a mistake of whoever told
+it: an id in two projects at once (both are counted), and quantities of one meter
+whose windows overlap without being equal (they are added up).
+
+The period begins with the day of --from and ends just before the day of --to, in
+UTC. It takes the token of an admin key, and shows what exists for that key.`,
+		Example: `  meterbook findings --from 2024-07-01 --to 2024-08-01
+  meterbook findings --from 2024-07-01 --to 2024-08-01 --limit 1000 -o json`,
+		Args: exactArgs(),
+	}
+	f := cmd.Flags()
+	f.VarP(&form, "output", "o", "form of the list")
+	f.Var(&from, "from", "first day of the period")
+	f.Var(&to, "to", "day before which the period ends")
+	f.IntVar(&limit, "limit", 100, "greatest number of findings, up to 1000")
+	c := connectionFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if from.given == "" || to.given == "" {
+			return &usageError{cmd.CommandPath(), "--from and --to are required, such as --from 2024-07-01 --to 2024-08-01"}
+		}
+		if limit < 1 {
+			return &usageError{cmd.CommandPath(), fmt.Sprintf("--limit must be at least 1, got %d", limit)}
+		}
+		api, err := c.connect(cmd, env)
+		if err != nil {
+			return err
+		}
+		defer api.Close()
+		found, err := api.Findings(cmd.Context(), from.time, to.time, limit)
+		if err != nil {
+			return err
+		}
+		if form.value == formJSON {
+			return printJSON(cmd.OutOrStdout(), found)
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), findingsText(found))
+		return err
+	}
+	return cmd
+}
+
+func findingsText(found *client.Findings) string {
+	if found.Count == 0 {
+		return "Nothing was found in this period, as far as this key reaches."
+	}
+	w := newTable("type", "id", "project/region", "from", "to", "finding")
+	for i := range found.Results {
+		f := &found.Results[i]
+		w.AppendRow(table.Row{f.Type, f.ResourceID, placesText(f.Resources), f.From.Format(time.DateTime), f.To.Format(time.DateTime), findingText(f)})
+	}
+	if shown := len(found.Results); shown < found.Count {
+		return fmt.Sprintf("%s\n%d of %d findings. Times are UTC. For more: --limit.", w.Render(), shown, found.Count)
+	}
+	if found.Count == 1 {
+		return w.Render() + "\n1 finding. Times are UTC."
+	}
+	return fmt.Sprintf("%s\n%d findings. Times are UTC.", w.Render(), found.Count)
+}
+
+func placesText(places []client.FoundResource) string {
+	texts := make([]string, len(places))
+	for i, p := range places {
+		texts[i] = fmt.Sprintf("%d/%d", p.ProjectID, p.RegionID)
+	}
+	return strings.Join(texts, " ")
+}
+
+// findingText tells what was found in the words of an operator.
+func findingText(f *client.Finding) string {
+	switch f.Kind {
+	case client.IDInTwoProjects:
+		return fmt.Sprintf("in several projects at once for %d minutes", f.Minutes)
+	case client.OverlappingWindows:
+		texts := make([]string, len(f.Observations))
+		for i, o := range f.Observations {
+			texts[i] = fmt.Sprintf("%s of %s (%s)", o.ID, o.Source, o.Quantity)
+		}
+		return "windows overlap: " + strings.Join(texts, ", ")
+	}
+	return f.Kind // of a newer server
+}
