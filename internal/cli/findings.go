@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -50,13 +51,17 @@ UTC. It takes the token of an admin key, and shows what exists for that key.`,
 		if err != nil {
 			return err
 		}
-		if form.value == formJSON {
-			return printJSON(cmd.OutOrStdout(), found)
-		}
-		_, err = fmt.Fprintln(cmd.OutOrStdout(), findingsText(found))
-		return err
+		return printFindings(cmd.OutOrStdout(), found, form.value)
 	}
 	return cmd
+}
+
+func printFindings(out io.Writer, found *client.Findings, form string) error {
+	if form == formJSON {
+		return printJSON(out, found)
+	}
+	_, err := fmt.Fprintln(out, findingsText(found))
+	return err
 }
 
 func findingsText(found *client.Findings) string {
