@@ -125,8 +125,8 @@ func readFile(fsys vfs.FS, path string) ([]byte, error) {
 // Sizes of Pebble's memory. It takes the memtables out of the cache, so the
 // cache must be larger than those that may wait for a flush.
 const (
-	memTableBytes = 32 << 20
-	cacheBytes    = 192 << 20
+	DefaultMemTableBytes = 32 << 20
+	DefaultCacheBytes    = 192 << 20
 )
 
 // pebbleFormat is the version of Pebble's own files that belongs to formatVersion.
@@ -137,8 +137,8 @@ const pebbleFormat = pebble.FormatValueSeparation
 func pebbleOptions(o *Options) *pebble.Options {
 	options := &pebble.Options{
 		FS:                          o.FS,
-		CacheSize:                   cacheBytes,
-		MemTableSize:                memTableBytes,
+		CacheSize:                   o.CacheBytes,
+		MemTableSize:                uint64(o.MemTableBytes),
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,

@@ -61,6 +61,9 @@ type Options struct {
 	Retention time.Duration
 	// MergeUnits replaces DefaultMergeUnits when positive.
 	MergeUnits int
+	// CacheBytes and MemTableBytes replace DefaultCacheBytes and
+	// DefaultMemTableBytes when positive.
+	CacheBytes, MemTableBytes int64
 	// MinFreeBytes replaces DefaultMinFreeBytes when positive.
 	MinFreeBytes uint64
 	// OnSync is told how long each group that begins with observations waited for
@@ -105,6 +108,12 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	}
 	if o.MergeUnits <= 0 {
 		o.MergeUnits = DefaultMergeUnits
+	}
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = DefaultCacheBytes
+	}
+	if o.MemTableBytes <= 0 {
+		o.MemTableBytes = DefaultMemTableBytes
 	}
 	if o.MinFreeBytes == 0 {
 		o.MinFreeBytes = DefaultMinFreeBytes

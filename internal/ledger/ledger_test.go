@@ -18,7 +18,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // is set, otherwise in memory.
 func opener(onDisk bool, mergeUnits int) storetest.Open {
 	return func(t *testing.T, clock func() metering.Instant) storetest.Opened {
-		options := ledger.Options{Dir: "store", FS: vfs.NewMem(), Clock: clock, MergeUnits: mergeUnits}
+		options := ledger.Options{
+			Dir: "store", FS: vfs.NewMem(), Clock: clock, MergeUnits: mergeUnits,
+			CacheBytes: 4 << 20, MemTableBytes: 1 << 20, // a test opens many stores
+		}
 		if onDisk {
 			options.Dir, options.FS = t.TempDir(), nil
 		}
