@@ -1,12 +1,13 @@
 package cli
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -87,48 +88,21 @@ func createKey(cmd *cobra.Command, env *Env, c *connection, k client.NewKey, for
 	return err
 }
 
-func newKeysList(env *Env) *cobra.Command {
-	form := newChoice(formTable, formJSON)
-	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List the keys, the revoked ones too",
-		Example: "  meterbook keys list\n  meterbook keys list -o json",
-		Args:    exactArgs(),
-	}
-	cmd.Flags().VarP(&form, "output", "o", "form of the list")
-	c := connectionFlags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		api, err := c.connect(cmd, env)
-		if err != nil {
-			return err
+func keyThings() things[client.Key] {
+	columns := []any{"id", "name", "client", "roles", "projects", "regions", "types", "rate limit", "created", "expires", "revoked"}
+	return things[client.Key]{columns, func(k *client.Key) table.Row {
+		return table.Row{
+			k.ID, k.Name, cmp.Or(k.Client, "(above all)"), strings.Join(k.Roles, " "), narrowing(k.Projects), narrowing(k.Regions), narrowing(k.Types),
+			rateText(k.RateLimit), timeText(&k.CreatedAt), timeText(k.ExpiresAt), timeText(k.RevokedAt),
 		}
-		defer api.Close()
-		keys, err := api.Keys(cmd.Context())
-		if err != nil {
-			return err
-		}
-		if form.value == formJSON {
-			return printJSON(cmd.OutOrStdout(), keys)
-		}
-		_, err = fmt.Fprintln(cmd.OutOrStdout(), keyTable(keys))
-		return err
-	}
-	return cmd
+	}}
 }
 
-func keyTable(keys []client.Key) string {
-	w := newTable("id", "name", "client", "roles", "projects", "regions", "types", "rate limit", "created", "expires", "revoked")
-	for _, k := range keys {
-		owner := k.Client
-		if owner == "" {
-			owner = "(above all)"
-		}
-		w.AppendRow(table.Row{
-			k.ID, k.Name, owner, strings.Join(k.Roles, " "), narrowing(k.Projects), narrowing(k.Regions), narrowing(k.Types), rateText(k.RateLimit),
-			k.CreatedAt.Format(time.DateTime), timeText(k.ExpiresAt), timeText(k.RevokedAt),
-		})
-	}
-	return w.Render()
+func newKeysList(env *Env) *cobra.Command {
+	return keyThings().listing(env, &cobra.Command{
+		Short:   "List the keys, the revoked ones too",
+		Example: "  meterbook keys list\n  meterbook keys list -o json",
+	}, (*client.Client).Keys)
 }
 
 // narrowing prints what a key is narrowed to.
@@ -147,34 +121,13 @@ func rateText(limit int) string {
 	return strconv.Itoa(limit) + "/s"
 }
 
-func timeText(t *time.Time) string {
-	if t == nil {
-		return ""
-	}
-	return t.UTC().Format(time.DateTime)
-}
-
 func newKeysRevoke(env *Env) *cobra.Command {
-	cmd := &cobra.Command{
+	return removing(env, &cobra.Command{
 		Use:     "revoke ID",
 		Short:   "Revoke a key, at once and for ever",
 		Example: "  meterbook keys revoke 3f0c9a1e",
 		Args:    exactArgs("ID, as meterbook keys list prints it"),
-	}
-	c := connectionFlags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		api, err := c.connect(cmd, env)
-		if err != nil {
-			return err
-		}
-		defer api.Close()
-		if err := api.RevokeKey(cmd.Context(), args[0]); err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(env.Stderr, "Revoked key %s.\n", args[0])
-		return err
-	}
-	return cmd
+	}, "Revoked key", func(ctx context.Context, api *client.Client, id string) error { return api.RevokeKey(ctx, id) })
 }
 
 func printJSON(out io.Writer, value any) error {

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/meterbook/meterbook/internal/ledger"
+	"github.com/meterbook/meterbook/internal/metering"
 )
 
 // openLedger opens the embedded store.
@@ -16,7 +17,7 @@ func openLedger(ctx context.Context, o storeOptions) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &store{Store: l, records: l.Records(), metrics: newLedgerMetrics(l.Stats), maintenance: l}, nil
+	return &store{Store: l, records: l.Records(), metrics: newLedgerMetrics(l.Stats, l.Writable), maintenance: l}, nil
 }
 
 // ledgerMetrics shows a ledger's statistics. They are read when they are asked
@@ -32,7 +33,7 @@ type ledgerSeries struct {
 	value       func(*ledger.Stats) float64
 }
 
-func newLedgerMetrics(stats func() ledger.Stats) *ledgerMetrics {
+func newLedgerMetrics(stats func() ledger.Stats, writable func() error) *ledgerMetrics {
 	m := &ledgerMetrics{stats: stats}
 	add := func(name, help string, kind prometheus.ValueType, value func(*ledger.Stats) float64) {
 		m.series = append(m.series, ledgerSeries{prometheus.NewDesc("meterbook_store_"+name, help, nil, nil), kind, value})
@@ -50,6 +51,13 @@ func newLedgerMetrics(stats func() ledger.Stats) *ledgerMetrics {
 	add("cache_bytes", "Size of the block cache.", gauge, func(s *ledger.Stats) float64 { return float64(s.CacheBytes) })
 	add("memtable_bytes", "Size of the tables of recent writes in memory.", gauge, func(s *ledger.Stats) float64 { return float64(s.MemTableBytes) })
 	add("queued_batches", "Batches that wait to be stored.", gauge, func(s *ledger.Stats) float64 { return float64(s.QueuedBatches) })
+	add("writable", "1, or 0 while writes are refused with 503: the disk is full, or writing to it has failed.", gauge, func(*ledger.Stats) float64 {
+		// Whoever meets a full queue is only asked to wait.
+		if err := writable(); err != nil && metering.KindOf(err) == metering.KindUnavailable {
+			return 0
+		}
+		return 1
+	})
 	return m
 }
 

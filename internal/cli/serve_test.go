@@ -411,7 +411,7 @@ func TestMetricsShowStoreAndProcess(t *testing.T) {
 	_, body, _ := get(t, url+"/metrics")
 	for _, want := range []string{
 		"meterbook_store_observations_total 1\n", "meterbook_ingest_accepted_total 1\n", `meterbook_ingest_rejected_total{code="malformed"} 0`,
-		"meterbook_store_fsync_duration_seconds_count 1\n", "meterbook_store_column_bytes ", "meterbook_store_disk_bytes ",
+		"meterbook_store_fsync_duration_seconds_count 1\n", "meterbook_store_column_bytes ", "meterbook_store_writable 1\n", "meterbook_store_disk_bytes ",
 		"meterbook_report_duration_seconds_count 0\n", "go_goroutines ", "process_resident_memory_bytes ",
 		`meterbook_build_info{goversion="` + runtime.Version() + `",version="devel"} 1` + "\n",
 	} {
