@@ -41,7 +41,7 @@ func smelling(first, n int) []report.Submission {
 // storeMany stores more than is looked at between two looks at the context.
 func (v *tested) storeMany() {
 	v.Helper()
-	if _, err := submitTogether(v.Context(), v.ledger, [][]report.Submission{smelling(0, 5000)}); err != nil {
+	if _, err := submitTogether(v.Context(), v.ledger, [][]report.Submission{smelling(0, 3), machines(3, 4200)}); err != nil {
 		v.Fatal(err)
 	}
 }
@@ -63,12 +63,12 @@ func findings(t *testing.T, store report.Inspector, each func()) (texts []string
 func TestFindingsAreOfOneMomentAndHoldNobodyUp(t *testing.T) {
 	t.Parallel()
 	v := newTested(t)
-	v.store(smelling(0, 20))
+	v.store(smelling(0, 10))
 	want := findings(t, v.model, func() {})
-	if len(want) != 40 {
+	if len(want) != 20 {
 		t.Fatalf("the model finds %d", len(want))
 	}
-	n := 20
+	n := 10
 	got := findings(t, v.ledger, func() { // while it looks, more comes, is merged and reported
 		v.store(smelling(n, 5))
 		if n += 5; n%25 == 0 {
