@@ -70,10 +70,12 @@ func (s *sequencer) considerMerge() {
 }
 
 // mergeWhenIdle merges less than would be worth it under load, so that reports
-// of a quiet time have nearly all in columns.
+// of a quiet time have nearly all in columns; and it writes what a start had to
+// make again.
 func (s *sequencer) mergeWhenIdle() {
 	enough := max(IdleMergeUnits, s.delta.base.Resources()/idleMergeShare)
-	if s.merge.running == nil && len(s.delta.slots) >= min(enough, s.ledger.options.MergeUnits) {
+	worth := len(s.delta.slots) >= min(enough, s.ledger.options.MergeUnits) || s.remade && s.merge.failed == nil
+	if s.merge.running == nil && worth {
 		s.beginMerge()
 	}
 }
@@ -168,7 +170,7 @@ func (s *sequencer) finishMerge(m *merged) {
 		s.merge.failed = errors.Join(err, m.base.Release())
 		return
 	}
-	s.delta = s.delta.rebase(m.base, len(m.from.log))
+	s.delta, s.remade = s.delta.rebase(m.base, len(m.from.log)), false
 	if err := s.ledger.views.publish(s.delta.view(s.seq)); err != nil {
 		s.ledger.options.Logger.Error("unmap base", "error", err)
 	}
@@ -181,7 +183,7 @@ func (s *sequencer) lastMerge() {
 	if s.merge.running != nil {
 		s.finishMerge(<-s.merge.finished)
 	}
-	if s.merge.failed = nil; len(s.delta.slots) == 0 {
+	if s.merge.failed = nil; len(s.delta.slots) == 0 && !s.remade {
 		return
 	}
 	s.beginMerge()

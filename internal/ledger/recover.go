@@ -35,9 +35,11 @@ func (l *Ledger) recover(ctx context.Context) (*sequencer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.ids, err = l.openIDs(p); err != nil {
+	filterRemade := false
+	if s.ids, filterRemade, err = l.openIDs(p); err != nil {
 		return nil, errors.Join(err, base.Release())
 	}
+	s.remade = filterRemade || p.Base != "" && !base.Loaded()
 	s.delta, s.seq = newDelta(base), layout.Seq(base.Seq)
 	if err := s.replay(ctx); err != nil {
 		return nil, errors.Join(err, base.Release())
@@ -75,16 +77,18 @@ func (l *Ledger) openBase(ctx context.Context, p pointer, sources *sourceTable) 
 	return rebuildBase(ctx, l.db, sources, p.Seq)
 }
 
-func (l *Ledger) openIDs(p pointer) (*idFilter, error) {
+// openIDs opens the id filter, or makes it again.
+func (l *Ledger) openIDs(p pointer) (f *idFilter, remade bool, err error) {
 	if p.IDs == "" {
-		return newIDFilter(), nil
+		return newIDFilter(), false, nil
 	}
-	f, err := readIDFilter(l.options.FS, l.options.FS.PathJoin(l.options.Dir, p.IDs))
+	f, err = readIDFilter(l.options.FS, l.options.FS.PathJoin(l.options.Dir, p.IDs))
 	if err == nil {
-		return f, nil
+		return f, false, nil
 	}
 	l.options.Logger.Error("the id filter is made again from the ids", "name", p.IDs, "error", err)
-	return rebuildIDFilter(l.db)
+	f, err = rebuildIDFilter(l.db)
+	return f, true, err
 }
 
 // replay folds anew what was touched after the base, as the journal has it.

@@ -30,6 +30,7 @@ type sequencer struct {
 	merge    mergeState
 	failure  failure
 	mergeNow bool // a command asks for a merge after its group
+	remade   bool // what a start made again of the derived files is not on the disk yet
 }
 
 // failure is the error after which nothing more is written.

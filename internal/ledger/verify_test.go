@@ -78,7 +78,7 @@ func wantClean(t *testing.T, v *report.Verification) {
 
 func TestASoundStoreVerifies(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(20) {
+	for seed := range uint64(10) {
 		k := keep(t, seed+1)
 		v := verifyAtRest(t, k.fs)
 		wantClean(t, v)
@@ -281,4 +281,19 @@ func contents(t *testing.T, fs vfs.FS) string {
 		}
 	}
 	return b.String()
+}
+
+func TestAStartMendsDerivedFilesForGood(t *testing.T) {
+	t.Parallel()
+	k := keep(t, 7)
+	for _, prefix := range []string{"base-", "ids-"} {
+		fs := k.copy()
+		name := derivedFile(t, fs, prefix)
+		writeAll(t, fs, fs.PathJoin("store", name), []byte("damaged"))
+		l := open(t, ledger.Options{Dir: "store", FS: fs, Clock: func() metering.Instant { return k.now }})
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		wantClean(t, verifyAtRest(t, fs))
+	}
 }
