@@ -100,6 +100,7 @@ type Store interface {
 	Reader
 	Writer
 	Directory
+	Auditor
 	Inspector
 	// Close finishes what was submitted, then releases everything.
 	Close() error

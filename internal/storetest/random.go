@@ -223,6 +223,7 @@ func (p *player) compare(q report.Query) {
 	if diff := Diff(want, p.ask(q)); diff != "" {
 		p.failf("the store differs from the model\nquery %s\n%s", FormatQuery(&q), diff)
 	}
+	p.compareAudit(q)
 }
 
 func (p *player) failf(format string, args ...any) {

@@ -22,6 +22,7 @@ func Run(t *testing.T, open Open) {
 		states(), tiedStates(), hiddenStates(), samples(), edges(), lineStories(),
 		quantities(), corrections(), windows(),
 		sharedIDs(), overlaps(), inspections(),
+		audits(), pasts(), unaudited(),
 		selections(), orders(), exactOrders(), pages(), snapshots(),
 		directories(), deletions(), ownerships(), lifecycles(),
 	) {
