@@ -1,9 +1,11 @@
 package ledger_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -50,7 +52,7 @@ func seedRange(t *testing.T) (first, last uint64) {
 	t.Helper()
 	text := os.Getenv(crashSeedVariable)
 	if text == "" {
-		return 1, 2
+		return 1, max(1, 2/raceShare)
 	}
 	from, to, isRange := strings.Cut(text, "-")
 	if !isRange {
@@ -125,8 +127,8 @@ func (c *crasher) before(op errorfs.Op) error {
 	class := fmt.Sprintf("%s of %s", kindName(op.Kind), fileClass(op.Path))
 	c.mu.seen[class]++
 	derived := strings.Contains(class, "base-") || strings.Contains(class, "ids-") || strings.Contains(class, "FORMAT")
-	derived = derived && op.Kind != errorfs.OpFileWrite // of which there are many, all alike
-	wanted := derived || c.careful.Load() && op.Kind != errorfs.OpFileWrite || c.mu.seen[class] <= everyFirst || c.mu.count%c.stride == 0
+	closely := (derived || c.careful.Load()) && op.Kind != errorfs.OpFileWrite // of which there are many, all alike
+	wanted := closely && raceShare == 1 || c.mu.seen[class] <= max(1, everyFirst/raceShare) || c.mu.count%c.stride == 0
 	if c.only != 0 {
 		wanted = c.mu.count == c.only
 	}
@@ -202,7 +204,7 @@ func cutEverywhere(t *testing.T, seed uint64) {
 	s := newScript(seed, 8)
 	c := &crasher{
 		t: t, fs: vfs.NewCrashableMem(), crashes: make(chan crash),
-		stride: numberIn(t, crashStrideVariable, 10), only: numberIn(t, crashOperationVariable, 0),
+		stride: numberIn(t, crashStrideVariable, 10*raceShare), only: numberIn(t, crashOperationVariable, 0),
 	}
 	if os.Getenv(crashOperationVariable) == "" {
 		c.only = 0
@@ -280,7 +282,8 @@ func (v *survivor) failf(format string, args ...any) {
 func check(t *testing.T, s *script, cr *crash) {
 	t.Helper()
 	v := &survivor{T: t, script: s, crash: cr, want: newExpected(s.now)}
-	options := ledger.Options{Dir: "parent/store", FS: cr.left, Clock: s.clock}
+	var log bytes.Buffer
+	options := ledger.Options{Dir: "parent/store", FS: cr.left, Clock: s.clock, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError}))}
 	if cr.operation%3 == 0 {
 		options.MergeUnits = 6
 	}
@@ -288,6 +291,9 @@ func check(t *testing.T, s *script, cr *crash) {
 	if v.ledger, err = ledger.Open(t.Context(), options); err != nil {
 		v.failf("open: %v", err)
 		return
+	}
+	if log.Len() > 0 {
+		v.failf("a crash alone damages nothing: %s", log.String())
 	}
 	v.compare()
 	if err := v.ledger.Close(); err != nil {

@@ -108,7 +108,10 @@ func TestDamagedDerivedFilesAreNoticedAndMadeAgain(t *testing.T) {
 	s, fs := mergedStore(t)
 	for prefix, damages := range map[string]func([]byte) []damage{"base-": baseDamages, "ids-": idsDamages} {
 		name := onlyFile(t, fs, prefix)
-		for _, d := range damages(readAll(t, fs, "store/"+name)) {
+		for i, d := range damages(readAll(t, fs, "store/"+name)) {
+			if i%raceShare != 0 {
+				continue
+			}
 			spoilt := fs.CrashClone(vfs.CrashCloneCfg{})
 			writeAll(t, spoilt, "store/"+name, d.spoil(readAll(t, spoilt, "store/"+name)))
 			healed(t, s, spoilt, name, d.what)

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -481,4 +482,39 @@ func TestAFullDiskRefusesWritesUntilThereIsRoom(t *testing.T) {
 	v.reopen()
 	v.agrees()
 	v.close()
+}
+
+// TestAMergeThatEndsAfterAFailedWriteShowsNothingOfIt lets a write fail while a
+// merge is running, which then goes over to its base and what came meanwhile.
+func TestAMergeThatEndsAfterAFailedWriteShowsNothingOfIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newTested(t)
+		v.close()
+		v.options.MergeUnits = 20
+		v.reopen()
+		g := newGate()
+		var failing atomic.Bool
+		v.fs.fail(func(op errorfs.Op) bool {
+			if writesBase(op) {
+				g.pass()
+			}
+			return failing.Load() && logIsLost(op)
+		})
+		v.store(machines(0, 20))
+		<-g.reached
+		failing.Store(true)
+		_, err := submitTogether(t.Context(), v.ledger, [][]report.Submission{machines(100, 5)})
+		v.unavailable("submit", err)
+		close(g.open)
+		synctest.Wait()
+		v.agrees()
+		if err := v.ledger.Close(); err == nil {
+			t.Error("close does not say that the log could not be written")
+		}
+		v.options.FS = v.fs.under.CrashClone(vfs.CrashCloneCfg{})
+		v.reopen()
+		v.agrees()
+		v.close()
+	})
 }
