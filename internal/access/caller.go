@@ -48,12 +48,8 @@ func (c *Caller) Scope(dir report.Directory) report.Scope {
 	if c.AboveClients() {
 		return scope
 	}
-	own := dir.Projects(c.key.Client)
-	ids := make([]metering.ProjectID, len(own))
-	for i := range own {
-		ids[i] = own[i].ID
-	}
-	scope.Projects = scope.Projects.Intersect(report.Only(ids...))
+	own := report.Selection[metering.ProjectID]{Items: dir.ProjectIDs(c.key.Client)}
+	scope.Projects = scope.Projects.Intersect(own)
 	return scope
 }
 

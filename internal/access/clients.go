@@ -48,7 +48,7 @@ func (by *Caller) seesClient(id report.ClientID, dir report.Directory) bool {
 	if !by.AboveClients() {
 		return id == by.key.Client
 	}
-	return by.key.Narrowing.Projects.All || slices.ContainsFunc(dir.Projects(id), by.SeesProject)
+	return by.key.Narrowing.Projects.All || slices.ContainsFunc(dir.ProjectIDs(id), by.key.Narrowing.Projects.Contains)
 }
 
 // Client returns one client; KindNotFound when it does not exist for the
@@ -143,7 +143,7 @@ func (r *Registry) DeleteClient(ctx context.Context, by *Caller, id report.Clien
 	if id == report.DefaultClient {
 		return metering.Errorf(metering.KindConflict, "Client %s cannot be deleted: it owns the projects that nobody else does", id)
 	}
-	if n := len(dir.Projects(id)); n > 0 {
+	if n := len(dir.ProjectIDs(id)); n > 0 {
 		return metering.Errorf(metering.KindConflict, "Client %s has projects (%d); move them to another client first", id, n)
 	}
 	for _, c := range r.current.Load().callers {

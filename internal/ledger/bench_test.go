@@ -49,6 +49,36 @@ func submitAll(b *testing.B, l *ledger.Ledger, f *fleet.Fleet) {
 	}
 }
 
+// BenchmarkProjectsOfAClient is what every report of a client asks first.
+func BenchmarkProjectsOfAClient(b *testing.B) {
+	const projects = 100_000
+	l := open(b, ledger.Options{Dir: "store", FS: vfs.NewMem(), Clock: func() metering.Instant { return 0 }})
+	defer func() {
+		if err := l.Close(); err != nil {
+			b.Error(err)
+		}
+	}()
+	for id := metering.ProjectID(1); id <= projects; id++ {
+		if err := l.PutProject(b.Context(), report.Project{ID: id, Client: "acme"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("ids", func(b *testing.B) {
+		for b.Loop() {
+			if n := len(l.ProjectIDs("acme")); n != projects {
+				b.Fatal(n)
+			}
+		}
+	})
+	b.Run("projects", func(b *testing.B) {
+		for b.Loop() {
+			if n := len(l.Projects("acme")); n != projects {
+				b.Fatal(n)
+			}
+		}
+	})
+}
+
 // BenchmarkMonth asks for the last month of a fleet, merged into the base and
 // all in the delta.
 func BenchmarkMonth(b *testing.B) {

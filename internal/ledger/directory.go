@@ -19,6 +19,7 @@ import (
 type directory struct {
 	projects register[metering.ProjectID, projectEntry]
 	regions  register[metering.RegionID, regionEntry]
+	owned    owned
 }
 
 // projectEntry and regionEntry are how the store keeps them, as JSON. Seen says
@@ -159,7 +160,7 @@ func (g *group) register(s *report.Submission) {
 }
 
 func (g *group) putProject(e projectEntry) {
-	g.publish = append(g.publish, g.s.ledger.directory.projects.put(e.ID, e))
+	g.publish = append(g.publish, g.s.ledger.directory.putProject(e))
 	g.set(projectKey(e.ID), encodeEntry(e))
 }
 
@@ -246,7 +247,7 @@ func (l *Ledger) DeleteProject(ctx context.Context, id metering.ProjectID) error
 		if err := deletable("project", int64(id), known, e.Seen); err != nil {
 			return err
 		}
-		g.publish = append(g.publish, l.directory.projects.remove(id))
+		g.publish = append(g.publish, l.directory.removeProject(id))
 		return g.batch.Delete(projectKey(id), nil)
 	})
 }

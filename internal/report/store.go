@@ -82,6 +82,10 @@ type Directory interface {
 	Project(id metering.ProjectID) (Project, bool)
 	// Projects lists the projects of one client, "" for all, by id.
 	Projects(client ClientID) []Project
+	// ProjectIDs is Projects without what is known of them, and costs next to
+	// nothing while the client's projects stay the same: every request of a
+	// client asks. The caller must not change the list.
+	ProjectIDs(client ClientID) []metering.ProjectID
 	Region(id metering.RegionID) (Region, bool)
 	Regions() []Region
 	// AddProject registers a project; KindConflict when it is known already,

@@ -26,6 +26,14 @@ func (m *Model) Projects(client report.ClientID) []report.Project {
 	return slices.DeleteFunc(all, func(p report.Project) bool { return client != "" && p.Client != client })
 }
 
+// ProjectIDs implements [report.Directory].
+func (m *Model) ProjectIDs(client report.ClientID) (ids []metering.ProjectID) {
+	for _, p := range m.Projects(client) {
+		ids = append(ids, p.ID)
+	}
+	return ids
+}
+
 // Region implements [report.Directory].
 func (m *Model) Region(id metering.RegionID) (report.Region, bool) {
 	m.mu.Lock()

@@ -24,6 +24,13 @@ func (s *scene) wantProjects(client report.ClientID, want ...report.Project) {
 		if got := s.store.Projects(client); !slices.Equal(got, want) {
 			s.t.Errorf("projects of client %q%s:\nwant %+v\ngot  %+v", client, when, want, got)
 		}
+		ids := make([]metering.ProjectID, len(want))
+		for i, p := range want {
+			ids[i] = p.ID
+		}
+		if got := s.store.ProjectIDs(client); !slices.Equal(got, ids) {
+			s.t.Errorf("ids of the projects of client %q%s: want %v, got %v", client, when, ids, got)
+		}
 		for _, p := range want {
 			if got, known := s.store.Project(p.ID); !known || got != p {
 				s.t.Errorf("project %d%s: want %+v, got %+v, known %t", p.ID, when, p, got, known)
