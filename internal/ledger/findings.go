@@ -17,16 +17,27 @@ import (
 func (l *Ledger) Findings(ctx context.Context, in metering.Period, scope report.Scope, visit func(*report.Finding) error) error {
 	ctx, end := l.untilClosing(ctx)
 	defer end()
+	look := func(f *report.Finding) error {
+		if err := visit(f); err != nil {
+			return err
+		}
+		select {
+		case <-l.closing: // ctx hears of it later
+			return errStopped()
+		default:
+			return context.Cause(ctx)
+		}
+	}
 	err := l.reading(func(*pebble.DB) (err error) {
 		f, err := l.freezeBy(ctx, (*sequencer).hold)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, f.release()) }()
-		if err := f.view.sharedIDs(ctx, in, l.options.Clock(), scope, visit); err != nil {
+		if err := f.view.sharedIDs(ctx, in, l.options.Clock(), scope, look); err != nil {
 			return err
 		}
-		return overlaps(ctx, f.snapshot, in, scope, visit)
+		return overlaps(ctx, f.snapshot, in, scope, look)
 	})
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -38,18 +39,11 @@ func smelling(first, n int) []report.Submission {
 	return batch
 }
 
-// storeMany stores more than is looked at between two looks at the context.
-func (v *tested) storeMany() {
-	v.Helper()
-	if _, err := submitTogether(v.Context(), v.ledger, [][]report.Submission{smelling(0, 3), machines(3, 4200)}); err != nil {
-		v.Fatal(err)
-	}
-}
+func today() metering.Period { return metering.Period{From: noon().Day(), To: noon().Day() + 1} }
 
 func findings(t *testing.T, store report.Inspector, each func()) (texts []string) {
 	t.Helper()
-	today := metering.Period{From: noon().Day(), To: noon().Day() + 1}
-	err := store.Findings(t.Context(), today, report.FullScope(), func(f *report.Finding) error {
+	err := store.Findings(t.Context(), today(), report.FullScope(), func(f *report.Finding) error {
 		texts = append(texts, storetest.FormatFinding(f))
 		each()
 		return nil
@@ -89,47 +83,46 @@ func TestFindingsAreOfOneMomentAndHoldNobodyUp(t *testing.T) {
 
 func TestClosingEndsFindings(t *testing.T) {
 	t.Parallel()
-	for _, all := range []bool{true, false} { // while it looks at ids, and at windows
-		v := newTested(t)
-		v.storeMany()
-		closed := make(chan struct{})
-		period, visited := metering.Period{From: noon().Day(), To: noon().Day() + 1}, 0
-		scope := report.FullScope()
-		if !all {
-			port, _ := metering.ResourceTypeNamed("egress_traffic")
-			scope.Types = report.TypesOf(port)
-		}
-		err := v.ledger.Findings(t.Context(), period, scope, func(*report.Finding) error {
-			if visited++; visited > 1 {
-				return nil
-			}
+	v := newTested(t)
+	v.store(smelling(0, 3))
+	closed, visited := make(chan struct{}), 0
+	err := v.ledger.Findings(t.Context(), today(), report.FullScope(), func(*report.Finding) error {
+		if visited++; visited == 1 {
 			go func() {
 				defer close(closed)
 				v.close()
 			}()
-			for v.ledger.Writable() == nil { // until it is closing
-				runtime.Gosched()
-			}
-			return nil
-		})
-		v.unavailable("findings", err)
-		<-closed
+		}
+		for v.ledger.Writable() == nil { // until it is closing
+			runtime.Gosched()
+		}
+		return nil
+	})
+	v.unavailable("findings", err)
+	if <-closed; visited != 1 {
+		t.Errorf("it went on to %d findings", visited)
 	}
 }
 
 func TestFindingsEndWithTheirContext(t *testing.T) {
 	t.Parallel()
-	v := newTested(t)
-	v.storeMany()
 	ctx, cancel := context.WithCancel(t.Context())
-	err := v.ledger.Findings(ctx, metering.Period{From: noon().Day(), To: noon().Day() + 1}, report.FullScope(), func(*report.Finding) error {
+	l := open(t, ledger.Options{Dir: "store", FS: vfs.NewMem(), Clock: noon})
+	if _, err := submitTogether(t.Context(), l, [][]report.Submission{smelling(0, 3)}); err != nil {
+		t.Fatal(err)
+	}
+	visited := 0
+	err := l.Findings(ctx, today(), report.FullScope(), func(*report.Finding) error {
+		visited++
 		cancel()
 		return nil
 	})
-	if err == nil || ctx.Err() == nil {
-		t.Errorf("got %v", err)
+	if !errors.Is(err, context.Canceled) || visited != 1 {
+		t.Errorf("got %v after %d findings", err, visited)
 	}
-	v.close()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestAStoreThatCouldNotWriteTellsSoWhenAskedForFindings(t *testing.T) {

@@ -99,7 +99,8 @@ func overlaps() []behaviour {
 		}},
 		{"WindowsOverlapAcrossDaysAndMonths", func(s *scene) {
 			s.accept(s.quantity(port(1), "2024-06-30T12:00:00Z", "2024-07-01T12:00:00Z", "1"), s.quantity(port(1), "2024-07-01T11:00:00Z", "2024-07-02T11:00:00Z", "1"),
-				s.quantity(port(1), "2024-07-02T10:00:00Z", "2024-07-02T12:00:00Z", "1"), s.quantity(port(1), "2024-07-04T00:00:00Z", "2024-07-04T12:00:00Z", "1"))
+				s.quantity(port(1), "2024-07-02T10:00:00Z", "2024-07-02T12:00:00Z", "1"), s.quantity(port(1), "2024-07-04T00:00:00Z", "2024-07-04T12:00:00Z", "1"),
+				s.quantity(port(2), "2024-06-30T12:00:00Z", "2024-07-01T12:00:00Z", "1"), s.quantity(port(0), "2024-07-01T11:00:00Z", "2024-07-02T11:00:00Z", "1"))
 			first, second := "egress_traffic/1 of 10/76 e001 e002 2024-07-01T11:00:00Z..2024-07-01T12:00:00Z", "egress_traffic/1 of 10/76 e002 e003 2024-07-02T10:00:00Z..2024-07-02T11:00:00Z"
 			s.expectFindings(july, first, second)
 			s.expectFindings(period("2024-06-01", "2024-09-01"), first, second)
