@@ -44,10 +44,7 @@ type foundQuantityBody struct {
 func listFindings(x *exchange) error {
 	q := x.query()
 	q.only("from", "to", "limit")
-	in := metering.Period{From: q.date("from"), To: q.date("to")}
-	if len(q.fields) == 0 && in.From > in.To {
-		q.fields.Add("to", "Input should not be before from, %s", in.From)
-	}
+	in := q.period()
 	limit := q.integer("limit", DefaultPageSize, 1, MaxPageSize)
 	if err := (&members{fields: q.fields}).err(); err != nil {
 		return err
@@ -83,6 +80,15 @@ func bodyOfFinding(f *report.Finding) findingBody {
 	}
 	b.Observations, b.Metric, b.Unit = &quantities, &f.Windows[0].Meter.Metric, &f.Windows[0].Meter.Unit
 	return b
+}
+
+// period reads the days of a half-open period.
+func (q *query) period() metering.Period {
+	in := metering.Period{From: q.date("from"), To: q.date("to")}
+	if q.fields["from"] == nil && q.fields["to"] == nil && in.From > in.To {
+		q.fields.Add("to", "Input should not be before from, %s", in.From)
+	}
+	return in
 }
 
 // date reads a UTC day that must be given.

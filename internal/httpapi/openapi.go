@@ -74,6 +74,7 @@ func components() map[string]any {
 	maps.Copy(schemas, eventSchemas())
 	maps.Copy(schemas, administrationSchemas())
 	maps.Copy(schemas, findingsSchemas())
+	maps.Copy(schemas, auditSchemas())
 	maps.Copy(schemas, maintenanceSchemas())
 	schemas["Error"] = errorSchema()
 	return map[string]any{
@@ -204,8 +205,8 @@ func pathItems() (map[string]any, error) {
 	items, described := map[string]any{}, operationTexts()
 	for path, e := range New(Options{Logger: slog.New(slog.DiscardHandler)}).table() {
 		item := map[string]any{}
-		if strings.Contains(path, "{id}") {
-			item["parameters"] = []any{idParameter(path)}
+		if parameters := pathParameters(path); len(parameters) > 0 {
+			item["parameters"] = parameters
 		}
 		for method, op := range e {
 			text, ok := described[method+" "+path]

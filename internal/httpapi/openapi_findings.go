@@ -12,17 +12,12 @@ import (
 
 // findingsTexts describe what tells the operator of mistakes.
 func findingsTexts() map[string]operationText {
-	day := schema{"type": "string", "format": "date"}
-	required := func(p map[string]any) map[string]any { p["required"] = true; return p }
 	return map[string]operationText{
 		getRoute + findingsPath: {tag: "administration", id: "listFindings", summary: "List what smells of wrong bills",
 			more: "What is counted as it was told, but looks like a mistake of whoever told it. From one consistent snapshot, within what exists for the key: " +
 				"an id in two projects is shown to keys that see two of them.",
-			query: []any{
-				required(queryParameter("from", "The first UTC day.", day)),
-				required(queryParameter("to", "The UTC day before which the period ends.", day)),
-				queryParameter("limit", "The greatest number of results.", integerFromTo(1, MaxPageSize).with("default", DefaultPageSize)),
-			},
+			query: append(periodParameters(),
+				queryParameter("limit", "The greatest number of results.", integerFromTo(1, MaxPageSize).with("default", DefaultPageSize))),
 			answers: map[int]map[string]any{http.StatusOK: answer("The first findings, and how many there are.", "FindingList")}},
 	}
 }

@@ -34,6 +34,7 @@ func operationTexts() map[string]operationText {
 	maps.Copy(texts, managedTexts("/v1/regions", "region", "Region", "Regions come into being by themselves when they are first seen in an event; register them to name them."))
 	maps.Copy(texts, maintenanceTexts())
 	maps.Copy(texts, findingsTexts())
+	maps.Copy(texts, auditTexts())
 	maps.Copy(texts, operationalTexts())
 	return texts
 }
@@ -88,16 +89,30 @@ func pageParameters() []any {
 	}
 }
 
-// idParameter is the {id} of a path.
-func idParameter(path string) map[string]any {
-	s := nameOfThing()
-	switch {
-	case strings.Contains(path, "/projects/"):
-		s = projectIDSchema()
-	case strings.Contains(path, "/regions/"):
-		s = regionIDSchema()
+// pathParameters are those that a path has in braces.
+func pathParameters(path string) []any {
+	var parameters []any
+	for segment := range strings.SplitSeq(path, "/") {
+		if name, found := strings.CutPrefix(segment, "{"); found {
+			name = strings.TrimSuffix(name, "}")
+			parameters = append(parameters, map[string]any{"name": name, "in": "path", "required": true, "schema": pathParameterSchema(path, name)})
+		}
 	}
-	return map[string]any{"name": "id", "in": "path", "required": true, "schema": s}
+	return parameters
+}
+
+func pathParameterSchema(path, name string) schema {
+	switch {
+	case name == "project" || strings.Contains(path, "/projects/"):
+		return projectIDSchema()
+	case name == "region" || strings.Contains(path, "/regions/"):
+		return regionIDSchema()
+	case name == "type":
+		return enumOf(typeNames()...)
+	case strings.Contains(path, "/resources/"):
+		return uuidSchema()
+	}
+	return nameOfThing()
 }
 
 // gcoreTexts are the lists that official clients ask for.

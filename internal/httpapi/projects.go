@@ -3,7 +3,6 @@ package httpapi
 import (
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/report"
@@ -35,11 +34,9 @@ func (x *exchange) project() (report.Project, error) {
 	return report.Project{}, metering.Errorf(metering.KindNotFound, "There is no such project")
 }
 
-// numericID reads the id in the path; other notations of a number name nothing.
+// numericID reads the id in the path.
 func (x *exchange) numericID() (int64, bool) {
-	text := x.r.PathValue("id")
-	n, err := strconv.ParseInt(text, 10, 64)
-	return n, err == nil && strconv.FormatInt(n, 10) == text
+	return canonicalInteger(x.r.PathValue("id"))
 }
 
 func createProject(x *exchange) error {

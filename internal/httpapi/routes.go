@@ -65,6 +65,7 @@ func (s *Server) table() map[string]endpoint {
 		"/v1/regions":       collection(access.Reader, listRegions, createRegion),
 		"/v1/regions/{id}":  item(access.Reader, getRegion, updateRegion, deleteRegion),
 		findingsPath:        {http.MethodGet: {role: access.Admin, do: listFindings}},
+		auditPath:           {http.MethodGet: {role: access.Reader, do: explainResource}},
 
 		verifyPath: {http.MethodPost: {role: access.Admin, do: verifyStore}},
 		backupPath: {http.MethodPost: {role: access.Admin, do: backUpStore}},

@@ -38,6 +38,11 @@ type AuditQuery struct {
 	AsOf metering.Instant
 }
 
+// Contains reports whether the resource exists within the scope.
+func (s Scope) Contains(k metering.ResourceKey) bool {
+	return s.Projects.Contains(k.Project) && s.Regions.Contains(k.Region) && s.Types.Contains(k.Type)
+}
+
 // LineOf makes the line of what a resource counted.
 func LineOf(resource metering.ResourceKey, u *metering.Usage) Line {
 	l := Line{Resource: resource, Meter: u.Meter, Value: u.Value, First: u.First, Last: u.Last, Attributes: u.Attributes}
