@@ -70,7 +70,7 @@ func (l *life) reopened(t *testing.T, fs vfs.FS) *life {
 
 func TestReportsOfARestoredBackupAreTheSame(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(6) {
+	for seed := range uint64(3) {
 		l := playScript(t, seed+1, vfs.NewMem())
 		want, archive := l.answers(t), l.backup(t)
 		l.close(t)
@@ -149,7 +149,7 @@ type takenBackup struct {
 // batches are stored and merged, of which each must hold what had its receipt.
 func TestABackupDuringIngestHoldsEveryReceiptGivenBefore(t *testing.T) {
 	t.Parallel()
-	s := newScript(9, 40)
+	s := newScript(9, 16)
 	l := &life{script: s, options: ledger.Options{
 		Dir: "store", FS: vfs.NewMem(), Clock: func() metering.Instant { return s.now }, MergeUnits: 4,
 	}}
@@ -227,14 +227,14 @@ func TestADamagedBackupIsRefused(t *testing.T) {
 	archive := l.backup(t)
 	l.close(t)
 	rng := rand.New(rand.NewPCG(1, 1))
-	for range 25 {
+	for range 12 {
 		at := rng.IntN(len(archive))
 		flipped := bytes.Clone(archive)
 		flipped[at] ^= 1 << rng.IntN(8)
 		wantRefused(t, flipped, fmt.Sprintf("bit flipped in byte %d", at))
 		wantRefused(t, archive[:at], fmt.Sprintf("cut off at byte %d", at))
 	}
-	for n := range 12 {
+	for n := range 5 {
 		wantRefused(t, archive[:len(archive)-1-n], fmt.Sprintf("%d bytes are missing", n+1))
 	}
 	wantRefused(t, nil, "nothing")

@@ -78,7 +78,7 @@ func wantClean(t *testing.T, v *report.Verification) {
 
 func TestASoundStoreVerifies(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(10) {
+	for seed := range uint64(4) {
 		k := keep(t, seed+1)
 		v := verifyAtRest(t, k.fs)
 		wantClean(t, v)
@@ -101,7 +101,7 @@ func TestAStoreVerifiesWithWhatIsOnlyInTheJournal(t *testing.T) {
 
 func TestARunningStoreVerifies(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(10) {
+	for seed := range uint64(4) {
 		l := playScript(t, seed+1, vfs.NewMem())
 		for range 2 {
 			v, err := l.ledger.Verify(t.Context(), func(report.Progress) {})
