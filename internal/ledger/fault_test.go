@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -287,6 +288,9 @@ func TestAPebbleThatGivesUpStopsWritesOnly(t *testing.T) {
 	last, err := v.ledger.Submit(t.Context(), machines(0, 1))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for v.ledger.Writable() == nil { // until Pebble has given up
+		runtime.Gosched()
 	}
 	close(held)
 	for _, p := range append(pending, last) {
