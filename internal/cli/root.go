@@ -44,7 +44,7 @@ Ask for a report:   meterbook report --from 2024-07-01 --to 2024-08-01`,
 		cmd.GroupID = serverGroup
 		root.AddCommand(cmd)
 	}
-	for _, cmd := range []*cobra.Command{newImport(env), newReport(env), newFindings(env), newKeys(env), newClients(env), newProjects(env), newRegions(env)} {
+	for _, cmd := range []*cobra.Command{newImport(env), newReport(env), newExplain(env), newFindings(env), newKeys(env), newClients(env), newProjects(env), newRegions(env)} {
 		cmd.GroupID = clientsGroup
 		root.AddCommand(cmd)
 	}
