@@ -206,3 +206,16 @@ func TestABaseStaysMappedWhileItIsRead(t *testing.T) {
 		t.Fatalf("unmapped %d times: %v", unmapped, err)
 	}
 }
+
+func TestSeekFindsTheFirstIndexThatIsNotBelow(t *testing.T) {
+	t.Parallel()
+	for n := range 40 {
+		for from := 0; from <= n; from++ {
+			for end := from; end <= n; end++ {
+				if got := seek(n, from, func(i int) bool { return i < end }); got != end {
+					t.Fatalf("seek(%d, %d) up to %d gave %d", n, from, end, got)
+				}
+			}
+		}
+	}
+}

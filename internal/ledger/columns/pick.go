@@ -51,14 +51,25 @@ func (p picker) among(n int, at func(int) *group) iter.Seq[int] {
 		}
 		from := 0
 		for _, project := range p.q.Projects.Items {
-			from += sort.Search(n-from, func(i int) bool { return at(from+i).project >= int64(project) })
-			to := from + sort.Search(n-from, func(i int) bool { return at(from+i).project > int64(project) })
+			from = seek(n, from, func(i int) bool { return at(i).project < int64(project) })
+			to := seek(n, from, func(i int) bool { return at(i).project == int64(project) })
 			if !walk(from, to) {
 				return
 			}
 			from = to
 		}
 	}
+}
+
+// seek returns the first index from `from` on, up to n, at which below no longer
+// holds. It looks nearby first, so that many projects in a row cost little each.
+func seek(n, from int, below func(i int) bool) int {
+	to, step := from, 1
+	for to < n && below(to) {
+		from, to, step = to+1, to+step, 2*step
+	}
+	to = min(to, n)
+	return from + sort.Search(to-from, func(i int) bool { return !below(from + i) })
 }
 
 // groupsOf yields the indexes of the base's groups that the query selects.
