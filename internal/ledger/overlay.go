@@ -99,13 +99,7 @@ func withDays(sums []metering.DaySum, days []*folded) []metering.DaySum {
 
 func (b *overlayBuilder) addLines(key metering.ResourceKey, usages []metering.Usage) {
 	for i := range usages {
-		u := &usages[i]
-		line := report.Line{
-			Resource: key, Meter: u.Meter, Value: u.Value, First: u.First, Last: u.Last, Attributes: u.Attributes,
-		}
-		if key.Type.Measure() == metering.Sized {
-			line.SizeBytes = u.Multiplier
-		}
+		line := report.LineOf(key, &usages[i])
 		if b.q.Selects(&line) {
 			b.overlay.Lines = append(b.overlay.Lines, line)
 		}
