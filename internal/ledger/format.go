@@ -125,8 +125,8 @@ func readFile(fsys vfs.FS, path string) ([]byte, error) {
 // Sizes of Pebble's memory. It takes the memtables out of the cache, so the
 // cache must be larger than those that may wait for a flush.
 const (
-	DefaultMemTableBytes = 32 << 20
-	DefaultCacheBytes    = 192 << 20
+	DefaultMemTableBytes = 64 << 20
+	DefaultCacheBytes    = 320 << 20
 )
 
 // pebbleFormat is the version of Pebble's own files that belongs to formatVersion.
@@ -140,9 +140,9 @@ func pebbleOptions(o *Options) *pebble.Options {
 		CacheSize:                   o.CacheBytes,
 		MemTableSize:                uint64(o.MemTableBytes),
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       24,
-		LBaseMaxBytes:               64 << 20,
+		LBaseMaxBytes:               256 << 20,
 		MaxOpenFiles:                4096,
 		FormatMajorVersion:          pebbleFormat,
 		Logger:                      pebbleLogger{o.Logger},

@@ -37,7 +37,7 @@ const (
 	// resources) that are merged into a new base, for a small base.
 	DefaultMergeUnits = 32_768
 	// mergeShare: of a large base, at least 1/mergeShare must have changed.
-	mergeShare = 16
+	mergeShare = 8
 	// IdleMergeUnits and 1/idleMergeShare of the base are worth a merge when
 	// nothing has come for IdleMergeAfter.
 	IdleMergeUnits = 1024
