@@ -169,11 +169,8 @@ func (l *Ledger) closeDB() error {
 	if l.stuck.Load() {
 		return errors.New("the store could not be closed after a write had failed; the process must end before it is opened again")
 	}
-	var flushed error
-	if l.sequencer != nil && l.sequencer.failure.get() == nil {
-		flushed = l.db.Flush() // then the next start has no log to read
-	}
-	return errors.Join(flushed, l.db.Close())
+	// It is not flushed before: a flush that fails ends the process in Pebble.
+	return l.db.Close()
 }
 
 // reading runs a function that reads Pebble, which stays open meanwhile.
