@@ -112,18 +112,26 @@ type reply struct {
 // ("Name: value") says something else.
 func (s *site) ask(method, path, token, body string, headers ...string) reply {
 	s.t.Helper()
+	return s.askAs(method, path, body, func(h http.Header) {
+		if token != "" {
+			h.Set("Authorization", "apikey "+token)
+		}
+		for _, text := range headers {
+			name, value, _ := strings.Cut(text, ": ")
+			h.Set(name, value)
+		}
+	})
+}
+
+// askAs is ask with headers of which edit decides.
+func (s *site) askAs(method, path, body string, edit func(http.Header)) reply {
+	s.t.Helper()
 	r := httptest.NewRequestWithContext(s.t.Context(), method, path, strings.NewReader(body))
 	if body == "" {
 		r.Body, r.ContentLength = http.NoBody, 0
 	}
 	r.Header.Set("Content-Type", "application/json")
-	if token != "" {
-		r.Header.Set("Authorization", "apikey "+token)
-	}
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ": ")
-		r.Header.Set(name, value)
-	}
+	edit(r.Header)
 	w := httptest.NewRecorder()
 	s.server.Handler().ServeHTTP(w, r)
 	return reply{s.t, w.Code, w.Header(), w.Body.Bytes()}

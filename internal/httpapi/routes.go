@@ -129,7 +129,7 @@ func (e endpoint) run(x *exchange, allow string) error {
 	if op.role == 0 {
 		return op.do(x)
 	}
-	caller, err := x.backend.Access.Authenticate(x.r.Header.Get("Authorization"))
+	caller, err := x.authenticate()
 	if err != nil {
 		return err
 	}
@@ -141,6 +141,19 @@ func (e endpoint) run(x *exchange, allow string) error {
 		return err
 	}
 	return op.do(x)
+}
+
+// authenticate finds out whose key it is. A header that is there twice is
+// refused: a proxy in front may have judged by the other one.
+func (x *exchange) authenticate() (*access.Caller, error) {
+	given := x.r.Header.Values("Authorization")
+	switch len(given) {
+	case 0:
+		return x.backend.Access.Authenticate("")
+	case 1:
+		return x.backend.Access.Authenticate(given[0])
+	}
+	return nil, metering.Errorf(metering.KindBadToken, "Bad permanent token: there are %d Authorization headers; send one", len(given))
 }
 
 // isWrite reports whether a request of the method would write. A method that the
