@@ -27,6 +27,7 @@ type serveCommand struct {
 	dataDir, listen  string
 	tlsCert, tlsKey  string
 	rateLimit        int
+	concurrency      int
 	strictProjects   bool
 	retentionDays    int
 	maxBody          sizeFlag
@@ -68,6 +69,7 @@ flag wins.`,
 	f.StringVar(&c.tlsCert, "tls-cert", "", "file with the certificate and its chain in PEM; serves HTTPS")
 	f.StringVar(&c.tlsKey, "tls-key", "", "file with the private key in PEM")
 	f.IntVar(&c.rateLimit, "rate-limit", 0, "requests a second for each key that has no limit of its own; 0 is no limit")
+	f.IntVar(&c.concurrency, "max-concurrent", httpapi.DefaultConcurrency, "requests of one client (of one key above all clients) that may be under way at once")
 	f.BoolVar(&c.strictProjects, "strict-projects", false, "reject events of projects and regions that nobody registered")
 	f.IntVar(&c.retentionDays, "retention-days", 0, "reject events of what is longer ago than so many days, as period_closed; 0 takes all since 2000")
 	f.Var(&c.maxBody, "max-body", "greatest decompressed body of a request that is not a stream")
@@ -116,7 +118,7 @@ func (c *serveCommand) options(cmd *cobra.Command) (serverOptions, error) {
 	o := serverOptions{
 		open: c.env.openStore, dataDir: c.dataDir, listen: c.listen, adminToken: adminToken,
 		strictProjects: c.strictProjects, retention: time.Duration(c.retentionDays) * 24 * time.Hour, maxBodyBytes: int64(c.maxBody),
-		rateLimit: access.RequestsPerSecond(c.rateLimit), slowClient: c.slowClient, shutdownTimeout: c.shutdownTimeout,
+		rateLimit: access.RequestsPerSecond(c.rateLimit), concurrency: c.concurrency, slowClient: c.slowClient, shutdownTimeout: c.shutdownTimeout,
 		logger: newLogger(c.env.Stderr, c.logFormat.value, level), clock: c.env.clock, wall: c.env.Now,
 	}
 	if c.tlsCert != "" {
@@ -141,6 +143,8 @@ func (c *serveCommand) check() error {
 		return fmt.Errorf("--data must name a directory")
 	case c.rateLimit < 0 || c.rateLimit > access.MaxRequestsPerSecond:
 		return fmt.Errorf("--rate-limit must be from 0 (no limit) to %d requests a second, got %d", access.MaxRequestsPerSecond, c.rateLimit)
+	case c.concurrency <= 0:
+		return fmt.Errorf("--max-concurrent must be greater than 0")
 	case c.retentionDays < 0 || c.retentionDays > maxRetentionDays:
 		return fmt.Errorf("--retention-days must be from 0 (no end) to %d, got %d", maxRetentionDays, c.retentionDays)
 	case c.maxBody <= 0:

@@ -32,6 +32,7 @@ type serverOptions struct {
 	retention       time.Duration
 	maxBodyBytes    int64
 	rateLimit       access.RequestsPerSecond
+	concurrency     int // 0: the default
 	shutdownTimeout time.Duration
 	slowClient      time.Duration
 	logger          *slog.Logger
@@ -65,7 +66,7 @@ func listenServer(o serverOptions) (*server, error) {
 	s.metrics.MustRegister(s.fsync, newBuildInfo(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.api = httpapi.New(httpapi.Options{
 		Logger: o.logger, Clock: o.clock, Wall: o.wall, Metrics: s.metrics, OpenAPI: document,
-		Version: readBuild().version, RateLimit: o.rateLimit, SlowClientTimeout: o.slowClient,
+		Version: readBuild().version, RateLimit: o.rateLimit, Concurrency: o.concurrency, SlowClientTimeout: o.slowClient,
 	})
 	s.http = httpapi.NewHTTPServer(s.api.Handler(), o.logger)
 	s.listener, err = net.Listen("tcp", o.listen)

@@ -14,6 +14,51 @@ import (
 // forgotten, whose key then starts with a full second's worth again.
 const maxLimiters = 100_000
 
+// DefaultConcurrency is how many requests of one client may be under way at
+// once. What a request may hold in memory is bounded, so this bounds what a
+// client may.
+const DefaultConcurrency = 64
+
+// crowd counts the requests under way of each client; a key above all clients
+// counts for itself.
+type crowd struct {
+	most int
+	mu   struct {
+		sync.Mutex
+		underWay map[string]int
+	}
+}
+
+func newCrowd(most int) *crowd {
+	c := &crowd{most: most}
+	c.mu.underWay = map[string]int{}
+	return c
+}
+
+// enter lets a request of the key in, which must leave when it ends;
+// KindRateLimited when it is one too many.
+func (c *crowd) enter(k access.Key) (leave func(), err error) {
+	who := "client " + string(k.Client)
+	if k.Client == "" {
+		who = "key " + string(k.ID)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.underWay[who] >= c.most {
+		return nil, metering.Errorf(metering.KindRateLimited, "%d requests of %s are under way, which is the limit; try again when one of them has ended", c.most, who)
+	}
+	c.mu.underWay[who]++
+	return func() { c.leave(who) }, nil
+}
+
+func (c *crowd) leave(who string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.underWay[who]--; c.mu.underWay[who] == 0 {
+		delete(c.mu.underWay, who)
+	}
+}
+
 // limiters hold the request rate of each key. A key may make one second's worth
 // of requests at once.
 type limiters struct {

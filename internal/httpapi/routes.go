@@ -134,6 +134,11 @@ func (e endpoint) run(x *exchange, allow string) error {
 		return err
 	}
 	x.caller = caller
+	leave, err := x.s.crowd.enter(caller.Key())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if err := x.s.limiters.admit(caller.Key(), x.s.options.Clock()); err != nil {
 		return err
 	}

@@ -35,6 +35,9 @@ type Options struct {
 	Version string
 	// RateLimit holds for keys that have none of their own; 0: no limit.
 	RateLimit access.RequestsPerSecond
+	// Concurrency is how many requests of one client may be under way at once;
+	// 0: DefaultConcurrency.
+	Concurrency int
 	// SlowClientTimeout; 0: DefaultSlowClientTimeout.
 	SlowClientTimeout time.Duration
 }
@@ -54,6 +57,7 @@ type Server struct {
 	mux      *http.ServeMux
 	metrics  *metrics
 	limiters *limiters
+	crowd    *crowd
 
 	backend  atomic.Pointer[Backend]
 	draining atomic.Bool
@@ -83,7 +87,10 @@ func New(o Options) *Server {
 	if o.SlowClientTimeout == 0 {
 		o.SlowClientTimeout = DefaultSlowClientTimeout
 	}
-	s := &Server{options: o, metrics: newMetrics(o.Metrics), limiters: newLimiters(o.RateLimit)}
+	if o.Concurrency == 0 {
+		o.Concurrency = DefaultConcurrency
+	}
+	s := &Server{options: o, metrics: newMetrics(o.Metrics), limiters: newLimiters(o.RateLimit), crowd: newCrowd(o.Concurrency)}
 	s.mux = s.routes()
 	return s
 }

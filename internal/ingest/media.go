@@ -87,13 +87,13 @@ func encodingOf(h http.Header) (encoding, error) {
 }
 
 // readBody reads a whole body, decompressed, within the bound.
-func (s *Service) readBody(into *bytes.Buffer, e encoding, body io.Reader) error {
+func (s *Service) readBody(into *bytes.Buffer, e encoding, body io.Reader, held *holding) error {
 	// The compressed side is bounded too: frames without content cost time. Data
 	// that cannot be compressed grows a little, hence the slack.
 	raw := &io.LimitedReader{R: body, N: s.maxBodyBytes + s.maxBodyBytes/64 + 1<<10}
 	plain, release, err := s.decompress(e, raw)
 	if err == nil {
-		_, err = into.ReadFrom(io.LimitReader(plain, s.maxBodyBytes+1))
+		_, err = into.ReadFrom(held.reader(io.LimitReader(plain, s.maxBodyBytes+1)))
 		release()
 	}
 	var tooLong *http.MaxBytesError
@@ -102,6 +102,8 @@ func (s *Service) readBody(into *bytes.Buffer, e encoding, body io.Reader) error
 		return unannounced(packed, e)
 	case int64(into.Len()) > s.maxBodyBytes, raw.N == 0, errors.As(err, &tooLong):
 		return metering.Errorf(metering.KindTooLarge, "the decompressed body must have at most %d bytes; send fewer events at once, or any number as application/x-ndjson", s.maxBodyBytes)
+	case err == errCrowded:
+		return metering.Errorf(metering.KindRateLimited, "too many large bodies are being received; send this one again in a moment, or as application/x-ndjson")
 	case err != nil:
 		return &metering.Error{Kind: metering.KindInvalid, Message: "the body could not be read: " + err.Error(), Cause: err}
 	}

@@ -41,6 +41,7 @@ type Service struct {
 	writer       report.Writer
 	clock        func() metering.Instant
 	maxBodyBytes int64
+	bodies       *budget
 	rules        *rules
 
 	onAccepted, onDuplicates func(int)
@@ -58,6 +59,7 @@ func New(w report.Writer, o Options) *Service {
 	if s.maxBodyBytes == 0 {
 		s.maxBodyBytes = DefaultMaxBodyBytes
 	}
+	s.bodies = newBudget(bodiesAtOnce*s.maxBodyBytes, bodiesOfClient*s.maxBodyBytes)
 	if s.onAccepted == nil {
 		s.onAccepted = func(int) {}
 	}
@@ -77,8 +79,8 @@ func New(w report.Writer, o Options) *Service {
 // events are durable. The store is asked before the body is read.
 //
 // An error is a [metering.Error] and means that nothing of the request was
-// stored: KindRateLimited and KindUnavailable from the store,
-// KindUnsupportedMedia for the content type or encoding, also for compression
+// stored: KindRateLimited and KindUnavailable from the store, KindRateLimited
+// also when too much of other bodies is in memory, KindUnsupportedMedia for the content type or encoding, also for compression
 // that no header names, KindTooLarge, and
 // KindInvalid for a batch that is no JSON array or a body that cannot be read.
 // A stream of which something was stored gives a receipt instead.
@@ -111,7 +113,9 @@ func (s *Service) retire(d *decoder) {
 func (s *Service) receiveWhole(ctx context.Context, d *decoder, m media, h http.Header, body io.Reader) (*Receipt, error) {
 	buffer := s.buffers.Get().(*bytes.Buffer)
 	defer s.recycle(buffer)
-	if err := s.readBody(buffer, m.encoding, body); err != nil {
+	held := s.bodies.begin(d.permission.Client)
+	defer held.release() // not before the events are on the disk
+	if err := s.readBody(buffer, m.encoding, body, held); err != nil {
 		return nil, err
 	}
 	c := new(chunk)

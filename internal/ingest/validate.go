@@ -154,13 +154,16 @@ func (d *decoder) checkTimes(o *metering.Observation) {
 
 // checkPermission looks at the key's narrowing and at who owns the project. The
 // store looks at the owner again, for projects that are first seen meanwhile.
+// Where projects must be registered, one of another client is as unknown as one
+// of nobody: the answer must not tell them apart.
 func (d *decoder) checkPermission(o *metering.Observation) {
 	narrowing := &d.permission.Narrowing
 	project, known := d.directory.Project(o.Name.Project)
-	if !narrowing.Projects.Contains(o.Name.Project) || known && !d.permission.AnyClient && project.Client != d.permission.Client {
+	foreign := known && !d.permission.AnyClient && project.Client != d.permission.Client
+	if !narrowing.Projects.Contains(o.Name.Project) || foreign && !d.strict {
 		d.refuse(metering.ForbiddenProject, memberProjectID.path(), "the key may not write to project %d", o.Name.Project)
 	}
-	if d.strict && !known {
+	if d.strict && (!known || foreign) {
 		d.refuse(metering.UnknownProject, memberProjectID.path(), "project %d is not registered; register it first", o.Name.Project)
 	}
 	if o.Kind == metering.RetractionMade {
