@@ -35,7 +35,13 @@ type History struct {
 
 // NewHistory makes the history of a seed.
 func NewHistory(seed uint64) *History {
-	g := &generator{Rand: rand.New(rand.NewPCG(seed, 1)), h: &History{Seed: seed, reused: map[*metering.Observation]bool{}}}
+	return newHistory(seed, rand.New(rand.NewPCG(seed, 1)))
+}
+
+// newHistory makes a history with the projects and in the era of a seed, of
+// which all else is drawn.
+func newHistory(seed uint64, drawn *rand.Rand) *History {
+	g := &generator{Rand: drawn, h: &History{Seed: seed, reused: map[*metering.Observation]bool{}}}
 	g.choosePeriod()
 	g.chooseProjects()
 	for range 1 + g.IntN(6) {

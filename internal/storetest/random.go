@@ -63,10 +63,14 @@ const minInstant = metering.MinEventTime
 func playTogether(b *bench, first, last uint64) {
 	p := &player{bench: b, model: NewModel(b.clock.Now), first: first}
 	for seed := first; seed <= last && !b.t.Failed(); seed++ {
-		p.play(NewHistory(seed))
+		p.play(NewHistory(seed), rand.New(rand.NewPCG(seed, 2)))
 	}
+	p.askAboutAll()
+}
+
+func (p *player) askAboutAll() {
 	for range 3 {
-		if b.t.Failed() {
+		if p.t.Failed() {
 			return
 		}
 		q := p.h.Query(p.Rand, p.latest)
@@ -74,6 +78,23 @@ func playTogether(b *bench, first, last uint64) {
 		p.compare(q)
 		p.compareFindings(&q)
 	}
+}
+
+// Explore is [RunRandom] for a fuzzer: a few histories that are drawn from the
+// bytes of told, sent in ways that are drawn from the bytes of sent, into one
+// store.
+func Explore(t *testing.T, open Open, told, sent []byte) {
+	t.Helper()
+	b := newBench(t, open, minInstant)
+	histories, ways := Draw(told), DrawOn(sent)
+	first := uint64(histories.IntN(6)) * historiesPerStore
+	p := &player{bench: b, model: NewModel(b.clock.Now), first: first, explored: true}
+	for i := range uint64(1 + histories.IntN(maxStoryHistories)) {
+		if !t.Failed() {
+			p.play(newHistory(first+i, histories), ways)
+		}
+	}
+	p.askAboutAll()
 }
 
 // player sends one history after the other to the store and to the model.
@@ -84,12 +105,15 @@ type player struct {
 	h      *History
 	first  uint64           // seed of the first history in this store
 	latest metering.Instant // to which the clock ever was set
+	// explored is set when a fuzzer drew the histories: it knows how to play them
+	// again, and the seed does not.
+	explored bool
 }
 
 func (p *player) chance(percent int) bool { return p.IntN(100) < percent }
 
-func (p *player) play(h *History) {
-	p.h, p.Rand = h, rand.New(rand.NewPCG(h.Seed, 2))
+func (p *player) play(h *History, drawn *rand.Rand) {
+	p.h, p.Rand = h, drawn
 	p.clock.Set(h.Start)
 	p.register()
 	rest := slices.Clone(h.Submissions)
@@ -228,6 +252,10 @@ func (p *player) compare(q report.Query) {
 
 func (p *player) failf(format string, args ...any) {
 	p.t.Helper()
+	if p.explored {
+		p.t.Errorf("%s\nIn this history:\n%s", fmt.Sprintf(format, args...), FormatSubmissions(p.h.Submissions))
+		return
+	}
 	p.t.Errorf("seed %d: %s\n%s=%d replays it alone, %s=%d-%d after those before it in its store", p.h.Seed,
 		fmt.Sprintf(format, args...), seedVariable, p.h.Seed, seedVariable, p.first, p.h.Seed)
 }
