@@ -17,41 +17,53 @@ type matcher struct {
 	read  *reading
 }
 
-// selects appends the rows [from, to) that are selected and count something.
+// selects returns the rows [from, to) that are selected and count something, in
+// the memory given, which has room for as many.
 func (m *matcher) selects(from, to int, rows []uint32) []uint32 {
-	if m.mask == nil && m.slots == nil && m.tags == nil && m.where == nil && m.read.whole {
-		for row := from; row < to; row++ {
-			rows = append(rows, uint32(row))
-		}
-		return rows
+	rows = rows[:to-from]
+	for i := range rows {
+		rows[i] = uint32(from + i)
 	}
-	for row := from; row < to; row++ {
-		if m.matches(row) {
-			rows = append(rows, uint32(row))
-		}
+	if m.mask != nil {
+		res := m.read.res
+		rows = keep(rows, func(row uint32) bool { return !m.mask.Has(int(res[row])) })
+	}
+	if m.slots != nil {
+		all := m.read.row
+		rows = keep(rows, func(row uint32) bool { return m.slots[all[row].slot] })
+	}
+	switch {
+	case !m.read.whole:
+		rows = keep(rows, m.matchesNow)
+	case m.tags != nil || m.where != nil:
+		rows = keep(rows, m.matches)
 	}
 	return rows
 }
 
-// matches reports whether a row is selected. A row whose last piece is in the
-// future is judged by the segment that is in effect; if there is none, it does
-// not count yet.
-func (m *matcher) matches(row int) bool {
-	if m.mask != nil && m.mask.Has(int(m.read.res[row])) {
-		return false
-	}
-	if m.slots != nil && !m.slots[m.read.slotOf[row]] {
-		return false
-	}
-	item, tags := int(m.read.item[row]), m.read.tags[row]
-	if !m.read.whole && m.read.future(row) {
-		piece, _, ok := m.read.recut(row)
-		if !ok {
-			return false
+// keep returns the rows that are ok, in their order, in the same memory.
+func keep(rows []uint32, ok func(row uint32) bool) []uint32 {
+	kept := rows[:0]
+	for _, row := range rows {
+		if ok(row) {
+			kept = append(kept, row)
 		}
-		item, tags = piece, m.read.base.seg.tags[piece]
 	}
-	return (m.tags == nil || m.tags.matches(tags)) && (m.where == nil || m.where(item, row))
+	return kept
+}
+
+func (m *matcher) matches(row uint32) bool {
+	return (m.tags == nil || m.tags.matches(m.read.tags[row])) && (m.where == nil || m.where(int(m.read.item[row]), int(row)))
+}
+
+// matchesNow judges a row whose last piece is in the future by the segment that
+// is in effect; if there is none, it does not count yet.
+func (m *matcher) matchesNow(row uint32) bool {
+	if !m.read.future(int(row)) {
+		return m.matches(row)
+	}
+	piece, _, ok := m.read.recut(int(row))
+	return ok && (m.tags == nil || m.tags.matches(m.read.base.seg.tags[piece])) && (m.where == nil || m.where(piece, int(row)))
 }
 
 func newMatcher(q *report.Query, read *reading, mask Mask) *matcher {

@@ -8,45 +8,67 @@ import (
 	"github.com/meterbook/meterbook/internal/report"
 )
 
-// sortKey is an unsigned 128-bit number that orders rows by one term.
-type sortKey struct{ hi, lo uint64 }
+// sortKey writes a number for each of rows into keys, which is as long; smaller
+// ones come first. It takes rows in blocks, so that no call stands in the way of
+// the inner loop.
+type sortKey func(rows []uint32, keys []uint64)
 
-func (k sortKey) compare(l sortKey) int {
-	return cmp.Or(cmp.Compare(k.hi, l.hi), cmp.Compare(k.lo, l.lo))
+// of returns the key of one row.
+func (k sortKey) of(row uint32) uint64 {
+	var key [1]uint64
+	k([]uint32{row}, key[:])
+	return key[0]
 }
 
-func (k sortKey) after(l sortKey) bool { return k.hi > l.hi || k.hi == l.hi && k.lo > l.lo }
-
-// keyOf returns what gives rows their key for a term, such that smaller keys
-// come first.
-func (r *reading) keyOf(term report.OrderTerm) func(row int) sortKey {
-	if term.Field == report.ByLastName {
-		return func(row int) sortKey { return r.nameKey(term.Descending, row) }
+// keysOf returns the keys that order rows, the first one deciding.
+func (r *reading) keysOf(order []report.OrderTerm) []sortKey {
+	var keys []sortKey
+	for _, term := range order {
+		switch {
+		case term.Field == report.ByLastName:
+			keys = append(keys, r.nameKey(term.Descending))
+		case term.Field == report.ByValue:
+			keys = append(keys, directed(term, r.valueHigh), directed(term, r.valueLow))
+		default:
+			keys = append(keys, directed(term, r.ascendingKey(term.Field)))
+		}
 	}
-	key := r.ascendingKeyOf(term.Field)
+	return keys
+}
+
+// directed turns a key round where the term is descending.
+func directed(term report.OrderTerm, key sortKey) sortKey {
 	if !term.Descending {
 		return key
 	}
-	return func(row int) sortKey {
-		k := key(row)
-		return sortKey{^k.hi, ^k.lo}
+	return func(rows []uint32, keys []uint64) {
+		key(rows, keys)
+		for i := range keys {
+			keys[i] = ^keys[i]
+		}
 	}
 }
 
 // nameKey puts missing names last in both directions.
-func (r *reading) nameKey(descending bool, row int) sortKey {
-	rank := uint32(noRank) // also of name 0, the missing one
-	if name := r.nameOf(row); name != 0 {
-		rank = r.base.rank[name]
-		if descending {
-			rank = noRank - 1 - rank
+func (r *reading) nameKey(descending bool) sortKey {
+	return func(rows []uint32, keys []uint64) {
+		names, ranks := r.name, r.base.rank
+		for i, row := range rows {
+			name := names[row]
+			if !r.whole {
+				name = r.nameOf(int(row))
+			}
+			rank := ranks[name] // noRank of name 0, the missing one
+			if descending && name != 0 {
+				rank = noRank - 1 - rank
+			}
+			keys[i] = uint64(rank)
 		}
 	}
-	return sortKey{lo: uint64(rank)}
 }
 
 func (r *reading) nameOf(row int) uint32 {
-	if !r.whole && r.future(row) {
+	if r.future(row) {
 		if piece, _, ok := r.recut(row); ok {
 			return r.base.seg.name[piece]
 		}
@@ -54,54 +76,121 @@ func (r *reading) nameOf(row int) uint32 {
 	return r.name[row]
 }
 
-func (r *reading) ascendingKeyOf(field report.OrderField) func(row int) sortKey {
-	small := func(number func(row int) uint64) func(int) sortKey {
-		return func(row int) sortKey { return sortKey{lo: number(row)} }
-	}
+func (r *reading) ascendingKey(field report.OrderField) sortKey {
 	switch field {
 	case report.ByProject:
-		return small(func(row int) uint64 { return uint64(r.groupAt(row).group.project) })
+		return r.projectKey
 	case report.ByRegion:
-		return small(func(row int) uint64 { return uint64(r.slots[r.slotOf[row]].region) })
+		return r.slotKey(func(s *slot) uint64 { return uint64(s.region) })
 	case report.ByType:
-		return small(func(row int) uint64 { return uint64(r.base.meters[r.slots[r.slotOf[row]].meter].Type) })
+		return r.slotKey(func(s *slot) uint64 { return uint64(r.base.meters[s.meter].Type) })
 	case report.ByFirstSeen:
-		return small(func(row int) uint64 { return uint64(r.firstSeen(row) / metering.Second) })
+		return r.firstSeenKey
 	case report.ByLastSeen:
-		return small(func(row int) uint64 { return uint64(r.lastSeen(row) / metering.Second) })
-	case report.ByValue:
-		return r.valueKey
+		return r.lastSeenKey
 	}
 	metering.Bug("no key for order field %d", field)
 	return nil
 }
 
-func (r *reading) firstSeen(row int) metering.Instant {
-	if n := r.before[row]; n != 0 {
-		return r.priors[n].first
+func (r *reading) projectKey(rows []uint32, keys []uint64) {
+	var g *rowGroup
+	for i, row := range rows {
+		if g == nil || int(row) < g.from || int(row) >= g.to {
+			g = r.groupAt(int(row))
+		}
+		keys[i] = uint64(g.group.project)
 	}
-	return metering.Minute(r.from[row]).Sample()
 }
 
-func (r *reading) lastSeen(row int) metering.Instant {
-	if r.to[row] == 0 || !r.whole && r.future(row) {
-		f, _ := r.figures(row)
-		return f.last
+// slotKey is a key that all rows of a slot share.
+func (r *reading) slotKey(of func(*slot) uint64) sortKey {
+	bySlot := make([]uint64, len(r.slots))
+	for i := range r.slots {
+		bySlot[i] = of(&r.slots[i])
 	}
-	return metering.Minute(min(r.to[row], r.until) - 1).Sample()
+	return func(rows []uint32, keys []uint64) {
+		for i, row := range rows {
+			keys[i] = bySlot[r.row[row].slot]
+		}
+	}
 }
 
-// valueKey brings values of all units to nine decimal places.
-func (r *reading) valueKey(row int) sortKey {
-	v := r.counts(row)
-	factor := r.slots[r.slotOf[row]].factor
+// firstSeenKey and lastSeenKey are in whole seconds, as reports show them.
+func (r *reading) firstSeenKey(rows []uint32, keys []uint64) {
+	for i, n := range rows {
+		at := &r.row[n]
+		keys[i] = sampleSecond(at.from)
+		if at.before != 0 {
+			keys[i] = uint64(r.priors[at.before].first / metering.Second)
+		}
+	}
+}
+
+func (r *reading) lastSeenKey(rows []uint32, keys []uint64) {
+	for i, n := range rows {
+		if end := r.row[n].to; end != 0 && (r.whole || !r.future(int(n))) {
+			keys[i] = sampleSecond(min(end, r.until) - 1)
+			continue
+		}
+		f, _ := r.figures(int(n))
+		keys[i] = uint64(f.last / metering.Second)
+	}
+}
+
+// sampleSecond is the second at which a minute is sampled.
+func sampleSecond(minute uint32) uint64 { return uint64(minute)*60 + 30 }
+
+// Values of all units are compared at nine decimal places, where they take up
+// to 128 bits: valueHigh has the upper half of them, valueLow the lower one.
+func (r *reading) valueHigh(rows []uint32, keys []uint64) {
+	for i, row := range rows {
+		keys[i], _ = r.scaled(row)
+	}
+}
+
+func (r *reading) valueLow(rows []uint32, keys []uint64) {
+	for i, row := range rows {
+		_, keys[i] = r.scaled(row)
+	}
+}
+
+// valueRoughly orders values that fit 64 bits as they are, behind them all
+// others as equal. Nearly all fit, so that one number a row decides.
+func (r *reading) valueRoughly(rows []uint32, keys []uint64) {
+	for i, n := range rows {
+		at := &r.row[n]
+		if at.before != 0 || !r.whole {
+			hi, lo := r.scaled(n)
+			keys[i] = saturated(hi, lo)
+			continue
+		}
+		v := metering.Product(at.mult, uint64(min(at.to, r.until)-at.from))
+		hi, lo := bits.Mul64(v.Lo, r.slots[at.slot].factor)
+		keys[i] = saturated(hi|v.Hi, lo)
+	}
+}
+
+func saturated(hi, lo uint64) uint64 {
+	if hi != 0 {
+		return 1<<64 - 1
+	}
+	return lo
+}
+
+// scaled returns what a row counts at nine decimal places.
+func (r *reading) scaled(row uint32) (hi, lo uint64) {
+	v, factor := r.counts(int(row)), r.slots[r.row[row].slot].factor
 	carry, lo := bits.Mul64(v.Lo, factor)
+	if v.Hi == 0 {
+		return carry, lo
+	}
 	over, hi := bits.Mul64(v.Hi, factor)
 	hi, more := bits.Add64(hi, carry, 0)
 	if over != 0 || more != 0 {
 		metering.Bug("value %v of one line does not fit 128 bits at nine places", v)
 	}
-	return sortKey{hi, lo}
+	return hi, lo
 }
 
 // factorOf is what brings a value of the measure to nine decimal places.
@@ -115,9 +204,9 @@ func factorOf(m metering.Measure) uint64 {
 
 // compareRows orders two rows by their keys, one after the other, then by their
 // place.
-func compareRows(keys []func(row int) sortKey, x, y uint32) int {
+func compareRows(keys []sortKey, x, y uint32) int {
 	for _, key := range keys {
-		if c := key(int(x)).compare(key(int(y))); c != 0 {
+		if c := cmp.Compare(key.of(x), key.of(y)); c != 0 {
 			return c
 		}
 	}
@@ -138,50 +227,59 @@ func canonical(order []report.OrderTerm) bool {
 	return true
 }
 
-// sortRows sorts rows that stand in canonical order: one stable sort a term,
-// the last term first. It takes 12 bytes a row besides the rows themselves.
+// sortRows sorts rows that stand in canonical order: stably by each half of each
+// key, the last one first. It takes 8 bytes a row besides the rows themselves.
 func (r *reading) sortRows(order []report.OrderTerm, rows []uint32) {
-	keys, spare := make([]uint64, r.rows()), make([]uint32, len(rows))
-	for i := len(order) - 1; i >= 0; i-- {
-		key := r.keyOf(order[i])
-		for _, row := range rows {
-			keys[row] = key(int(row)).lo
+	halves, spare := make([]uint32, r.rows()), make([]uint32, len(rows))
+	keys := r.keysOf(order)
+	for i := len(keys) - 1; i >= 0; i-- {
+		for _, shift := range []int{0, 32} {
+			if differ := keys[i].half(shift, rows, halves); differ != 0 {
+				radixSort(rows, spare, halves, differ)
+			}
 		}
-		radixSort(rows, spare, keys)
-		if order[i].Field != report.ByValue {
-			continue
-		}
-		for _, row := range rows {
-			keys[row] = key(int(row)).hi
-		}
-		radixSort(rows, spare, keys)
 	}
 }
 
-// radixSort sorts rows stably by keys[row], 11 bits a pass from the lowest;
-// passes in which all keys agree are left out.
-func radixSort(rows, spare []uint32, keys []uint64) {
-	const digit = 11
-	var differ uint64
-	for _, row := range rows {
-		differ |= keys[row] ^ keys[rows[0]]
+// half writes 32 bits of each row's key to halves[row], and returns the bits in
+// which not all agree.
+func (k sortKey) half(shift int, rows, halves []uint32) (differ uint32) {
+	var keys [blockRows]uint64
+	for from := 0; from < len(rows); from += blockRows {
+		block := rows[from:min(from+blockRows, len(rows))]
+		k(block, keys[:len(block)])
+		for i, row := range block {
+			halves[row] = uint32(keys[i] >> shift)
+			differ |= halves[row] ^ halves[rows[0]]
+		}
 	}
-	for shift := 0; shift < 64; shift += digit {
+	return differ
+}
+
+// radixSort sorts rows stably by keys[row], 11 bits a pass from the lowest;
+// passes whose bits do not differ are left out.
+func radixSort(rows, spare, keys []uint32, differ uint32) {
+	const digit = 11
+	from, to := rows, spare
+	for shift := 0; shift < 32; shift += digit {
 		if differ>>shift&(1<<digit-1) == 0 {
 			continue
 		}
 		var starts [1<<digit + 1]uint32
-		for _, row := range rows {
+		for _, row := range from {
 			starts[keys[row]>>shift&(1<<digit-1)+1]++
 		}
 		for i := range len(starts) - 1 {
 			starts[i+1] += starts[i]
 		}
-		for _, row := range rows {
-			d := keys[row] >> shift & (1<<digit - 1)
-			spare[starts[d]] = row
-			starts[d]++
+		for _, row := range from {
+			at := &starts[keys[row]>>shift&(1<<digit-1)]
+			to[*at] = row
+			*at++
 		}
-		copy(rows, spare)
+		from, to = to, from
+	}
+	if len(rows) > 0 && &from[0] != &rows[0] {
+		copy(rows, from)
 	}
 }

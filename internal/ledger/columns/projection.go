@@ -22,17 +22,22 @@ type Projection struct {
 	// slotOrder lists the slots in the order of the totals.
 	slotOrder []uint32
 
-	// One entry a row. The last piece is the last run of minutes in which the
-	// line counted, [from, to), as segment item has it. A counted line has no
-	// piece; its item is the last day sum.
-	res, item, slotOf, from, to, name, tags []uint32
-	mult                                    []uint64
-	// before is 0, or the number in priors of what the row counted before its
-	// last piece.
-	before []uint32
-	priors []prior
+	// One entry a row. A counted line's item is its last day sum, otherwise the
+	// segment of its last piece.
+	row                   []row
+	res, item, name, tags []uint32
+	priors                []prior
 	// latest is the greatest from: up to it every row is counted in full.
 	latest uint32
+}
+
+// row is what every report reads of a line. The last piece is the last run of
+// minutes in which the line counted, [from, to); a counted line has none.
+type row struct {
+	mult     uint64
+	from, to uint32
+	slot     uint32
+	before   uint32 // 0, or the number in priors of what counted before the last piece
 }
 
 // rowGroup is the rows [from, to) of one group of the base.
@@ -127,10 +132,8 @@ func (p *Projection) projectStates(g int, slots []uint32) {
 func (p *Projection) addPiece(res, i int, slots []uint32, g *group) {
 	seg := &p.base.seg
 	from := max(seg.from[i], p.minFrom)
-	p.add(res, i, p.slotFor(slots, g, seg.meter[i]), seg.name[i], seg.tags[i])
-	p.from, p.to = append(p.from, from), append(p.to, min(seg.to[i], p.minTo))
-	p.mult = append(p.mult, seg.mult[i])
-	p.before = append(p.before, 0)
+	last := row{mult: seg.mult[i], from: from, to: min(seg.to[i], p.minTo), slot: p.slotFor(slots, g, seg.meter[i])}
+	p.add(res, i, last, seg.name[i], seg.tags[i])
 	p.latest = max(p.latest, from)
 }
 
@@ -152,7 +155,7 @@ func (p *Projection) addPieces(res, first, last int, slots []uint32, g *group) {
 		}
 		p.addPiece(res, piece, slots, g)
 		if before.first != 0 {
-			p.before[len(p.before)-1] = uint32(len(p.priors))
+			p.row[len(p.row)-1].before = uint32(len(p.priors))
 			p.priors = append(p.priors, before)
 		}
 	}
@@ -200,16 +203,15 @@ func (p *Projection) addCounted(res, from, to int, slots []uint32, g *group) {
 			sum.last = max(sum.last, metering.Instant(cell.last[i]))
 		}
 		sum.last = min(sum.last, p.period.To.Start())
-		p.add(res, item, p.slotFor(slots, g, meter), cell.name[item], cell.tags[item])
-		p.from, p.to, p.mult = append(p.from, 0), append(p.to, 0), append(p.mult, 0)
-		p.before = append(p.before, uint32(len(p.priors)))
+		counted := row{slot: p.slotFor(slots, g, meter), before: uint32(len(p.priors))}
+		p.add(res, item, counted, cell.name[item], cell.tags[item])
 		p.priors = append(p.priors, sum)
 	}
 }
 
-func (p *Projection) add(res, item int, slot, name, tags uint32) {
+func (p *Projection) add(res, item int, is row, name, tags uint32) {
+	p.row = append(p.row, is)
 	p.res, p.item = append(p.res, uint32(res)), append(p.item, uint32(item))
-	p.slotOf = append(p.slotOf, slot)
 	p.name, p.tags = append(p.name, name), append(p.tags, tags)
 }
 

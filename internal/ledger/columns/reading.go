@@ -1,7 +1,6 @@
 package columns
 
 import (
-	"math/bits"
 	"sort"
 
 	"github.com/meterbook/meterbook/internal/metering"
@@ -24,14 +23,17 @@ func (p *Projection) readAt(now metering.Instant) *reading {
 
 // future reports whether the row's last piece has not begun yet, so that it
 // must be read from the base. Rows of counted resources have no piece.
-func (r *reading) future(row int) bool { return r.from[row] >= r.until && r.to[row] != 0 }
+func (r *reading) future(row int) bool {
+	at := &r.row[row]
+	return at.from >= r.until && at.to != 0
+}
 
 // value returns what a row counts that is not in the future.
 func (r *reading) value(row int) metering.Amount {
-	hi, lo := bits.Mul64(r.mult[row], uint64(min(r.to[row], r.until)-r.from[row]))
-	v := metering.Amount{Hi: hi, Lo: lo}
-	if n := r.before[row]; n != 0 {
-		v = v.Add(r.priors[n].value)
+	at := &r.row[row]
+	v := metering.Product(at.mult, uint64(min(at.to, r.until)-at.from))
+	if at.before != 0 {
+		v = v.Add(r.priors[at.before].value)
 	}
 	return v
 }
@@ -50,7 +52,7 @@ func (r *reading) counts(row int) metering.Amount {
 func (r *reading) recut(row int) (piece int, before prior, ok bool) {
 	b, res := r.base, int(r.res[row])
 	start, stop := b.items(r.groupAt(row).group, res)
-	meter, piece := r.slots[r.slotOf[row]].meter, -1
+	meter, piece := r.slots[r.row[row].slot].meter, -1
 	for i := start; i < stop && max(b.seg.from[i], r.minFrom) < r.until; i++ {
 		if b.seg.meter[i] != meter || b.seg.to[i] <= r.minFrom {
 			continue
@@ -73,9 +75,10 @@ type figures struct {
 
 // figures reads a row in full; ok is false when none of it counts yet.
 func (r *reading) figures(row int) (f figures, ok bool) {
+	at := &r.row[row]
 	switch {
-	case r.to[row] == 0: // counted
-		p := &r.priors[r.before[row]]
+	case at.to == 0: // counted
+		p := &r.priors[at.before]
 		return figures{p.value, p.first, p.last, int(r.item[row])}, true
 	case !r.whole && r.future(row):
 		piece, before, ok := r.recut(row)
@@ -86,12 +89,12 @@ func (r *reading) figures(row int) (f figures, ok bool) {
 	}
 	f = figures{
 		value: r.value(row),
-		first: metering.Minute(r.from[row]).Sample(),
-		last:  metering.Minute(min(r.to[row], r.until) - 1).Sample(),
+		first: metering.Minute(at.from).Sample(),
+		last:  metering.Minute(min(at.to, r.until) - 1).Sample(),
 		item:  int(r.item[row]),
 	}
-	if n := r.before[row]; n != 0 {
-		f.first = r.priors[n].first
+	if at.before != 0 {
+		f.first = r.priors[at.before].first
 	}
 	return f, true
 }
@@ -128,7 +131,7 @@ func (r *reading) line(row int, l *report.Line) {
 	attributes := l.Attributes
 	*l = report.Line{
 		Resource:   g.key(b.ids[r.res[row]]),
-		Meter:      b.meters[r.slots[r.slotOf[row]].meter],
+		Meter:      b.meters[r.slots[r.row[row].slot].meter],
 		Value:      f.value,
 		First:      f.first,
 		Last:       f.last,

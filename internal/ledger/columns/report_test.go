@@ -207,12 +207,12 @@ func TestRadixSortIsAStableSort(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 8))
 	for _, n := range []int{0, 1, 2, 3, 100, 5000} {
-		for _, bits := range []int{0, 1, 10, 11, 12, 22, 33, 55, 63, 64} {
-			keys, rows := make([]uint64, n), make([]uint32, n)
+		for _, bits := range []int{0, 1, 10, 11, 12, 22, 31, 32} {
+			keys, rows := make([]uint32, n), make([]uint32, n)
 			for i := range rows {
 				rows[i] = uint32(i)
 				if bits > 0 {
-					keys[i] = random.Uint64() >> (64 - bits)
+					keys[i] = random.Uint32() >> (32 - bits)
 				}
 			}
 			rows = rows[:n-n/3] // not all rows need be there
@@ -226,7 +226,7 @@ func TestRadixSortIsAStableSort(t *testing.T) {
 				}
 				return 1
 			})
-			radixSort(rows, make([]uint32, len(rows)), keys)
+			radixSort(rows, make([]uint32, len(rows)), keys, 1<<bits-1)
 			if !slices.Equal(want, rows) {
 				t.Errorf("%d rows with keys of %d bits are not sorted", n, bits)
 			}

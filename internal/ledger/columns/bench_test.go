@@ -1,0 +1,122 @@
+package columns
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/meterbook/meterbook/internal/fleet"
+	"github.com/meterbook/meterbook/internal/metering"
+	"github.com/meterbook/meterbook/internal/report"
+)
+
+// benchResources is the number of live resources in the benchmarks' base.
+// METERBOOK_BENCH_RESOURCES changes it; the file of a size is made once.
+const benchResources = 100_000
+
+// benchBase returns the folded base of a year of a fleet.
+func benchBase(b *testing.B) (*Base, *fleet.Fleet) {
+	b.Helper()
+	n := benchResources
+	if text := os.Getenv("METERBOOK_BENCH_RESOURCES"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+	f := fleet.New(fleet.Config{
+		Seed: 1, Resources: n, Months: 12, Clients: max(1, n/20_000), Projects: max(5, n/500), Regions: 20,
+	})
+	dir, name := os.TempDir(), "meterbook-bench-base-"+strconv.Itoa(n)
+	if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+		base := Merge(nil, foldFleet(f), 1)
+		if err := base.Write(vfs.Default, dir, name); err != nil {
+			b.Fatal(err)
+		}
+	}
+	base, err := Open(vfs.Default, dir, name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := base.Release(); err != nil {
+			b.Error(err)
+		}
+	})
+	return base, f
+}
+
+func foldFleet(f *fleet.Fleet) []Change {
+	all := map[metering.ResourceKey]*Change{}
+	for o := range f.Events() {
+		c := all[o.Resource]
+		if c == nil {
+			c = &Change{Key: o.Resource}
+			all[o.Resource] = c
+		}
+		if o.Kind == metering.QuantityObserved {
+			w := o.Window()
+			day := slices.IndexFunc(c.Sums, func(s metering.DaySum) bool { return s.Day == w.From.Day() })
+			if day < 0 {
+				day = len(c.Sums)
+			}
+			if placed, ok := metering.PlaceWindow(c.Sums[day:], &w); ok { // a correction changes nothing here
+				c.Sums = append(c.Sums[:day], placed...)
+			}
+			continue
+		}
+		s := o.State()
+		placed, ok := c.Timeline.Place(&s)
+		if ok {
+			c.Timeline = placed
+		}
+	}
+	changes := make([]Change, 0, len(all))
+	for _, c := range all {
+		changes = append(changes, *c)
+	}
+	slices.SortFunc(changes, func(x, y Change) int { return x.Key.Compare(y.Key) })
+	return changes
+}
+
+// BenchmarkMonth measures a month's report of the whole fleet, limit 10, in
+// every order, per line that it counts.
+func BenchmarkMonth(b *testing.B) {
+	base, f := benchBase(b)
+	end := f.End()
+	last := end.Day() - 1
+	month := metering.Period{From: last - 30, To: last + 1}
+	orders := map[string][]report.OrderTerm{
+		"canonical": {{Field: report.ByProject}},
+		"region":    {{Field: report.ByRegion, Descending: true}},
+		"type":      {{Field: report.ByType, Descending: true}},
+		"value":     {{Field: report.ByValue, Descending: true}},
+		"name":      {{Field: report.ByLastName}},
+		"first":     {{Field: report.ByFirstSeen}},
+		"last":      {{Field: report.ByLastSeen, Descending: true}, {Field: report.ByLastName, Descending: true}},
+	}
+	for _, name := range slices.Sorted(maps.Keys(orders)) {
+		q := &report.Query{
+			Period: month, Now: end, Limit: 10, Order: orders[name],
+			Projects: report.Everything[metering.ProjectID](), Regions: report.Everything[metering.RegionID](), Types: report.AllTypes,
+		}
+		b.Run(name, func(b *testing.B) {
+			lines := base.Report(q, Overlay{}).Count // builds the projection
+			best := time.Hour                        // the machine may be busy with something else, too
+			for b.Loop() {
+				start := time.Now()
+				r := base.Report(q, Overlay{})
+				for range r.Lines {
+				}
+				best = min(best, time.Since(start))
+			}
+			b.ReportMetric(float64(best.Nanoseconds())/float64(lines), "ns/line-at-best")
+		})
+	}
+}
