@@ -70,6 +70,9 @@ func DecodeIDEntry(project metering.ProjectID, value []byte) (e IDEntry, err err
 	if e.Known {
 		e.Seq = Seq(r.uvarint())
 	}
+	if e.Known == (e.Kind == 0) || e.Kind > metering.RetractionMade {
+		r.fail()
+	}
 	if e.Known && e.Kind != metering.RetractionMade {
 		e.Resource = metering.ResourceKey{Project: project, Region: metering.RegionID(r.uvarint())}
 		e.Resource.Type = metering.ResourceType(r.byte())
@@ -117,7 +120,11 @@ func DecodeTouched(value []byte, id func(hash uint64), unit func(Unit)) error {
 		id(binary.LittleEndian.Uint64(s))
 	}
 	for len(r.b) > 0 && !r.failed() {
-		u := Unit{Resource: r.resource(), Day: metering.Day(r.varint())}
+		u := Unit{Resource: r.resource()}
+		day := r.varint()
+		if u.Day = metering.Day(day); int64(u.Day) != day || day != 0 && u.Resource.Type.Measure() != metering.Counted {
+			r.fail()
+		}
 		if !r.failed() {
 			unit(u)
 		}

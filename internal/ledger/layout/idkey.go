@@ -2,6 +2,7 @@ package layout
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/meterbook/meterbook/internal/metering"
 )
@@ -12,16 +13,18 @@ func DecodeID(key []byte) (project metering.ProjectID, source SourceNumber, id s
 	if r.byte() != IDs {
 		r.fail()
 	}
-	project, source = metering.ProjectID(r.uint()), SourceNumber(r.uint())
+	project = metering.ProjectID(r.uint())
+	number := r.uint()
+	source = SourceNumber(number)
 	switch packed := r.byte(); {
 	case packed == 0:
-		id = string(r.b)
+		id = r.idText(uint64(len(r.b)))
 	case packed == 1 && len(r.b) == 16:
 		id = r.uuid().String()
 	default:
 		r.fail()
 	}
-	if r.failed() {
+	if r.failed() || number > math.MaxUint32 {
 		return 0, 0, "", fmt.Errorf("id key %x: %w", key, errDamaged)
 	}
 	return project, source, id, nil

@@ -154,17 +154,3 @@ func TestJournalEntriesComeBack(t *testing.T) {
 		t.Error("a journal entry that is cut short was read")
 	}
 }
-
-func FuzzDecodeNeverPanics(f *testing.F) {
-	for _, o := range observations() {
-		f.Add(AppendKey(nil, o, 5), AppendValue([]byte{9}, o, o.Time))
-	}
-	f.Fuzz(func(t *testing.T, key, value []byte) {
-		s, err := Decode(key, value)
-		if err == nil && !bytes.Equal(AppendKey(nil, &s.Observation, s.Seq)[:1], key[:1]) {
-			t.Errorf("key %x was read as %+v", key, s)
-		}
-		_, _ = DecodeIDEntry(1, value)
-		_ = DecodeTouched(value, func(uint64) {}, func(Unit) {})
-	})
-}

@@ -3,6 +3,7 @@ package layout
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/meterbook/meterbook/internal/metering"
@@ -163,44 +164,68 @@ func Decode(key, value []byte) (*Stored, error) {
 			s.Kind = metering.QuantityObserved
 		}
 	}
-	s.Source = SourceNumber(v.uvarint())
+	s.Source = v.source()
 	s.Name.ID = v.id()
 	received := metering.Instant(v.varint())
 	switch s.Kind {
 	case metering.RetractionMade:
-		s.Time, s.Sequence = v.instant(), metering.Sequence(v.uvarint())
+		s.Time, s.Sequence = v.instant(), v.sequence()
 		s.TargetSource, s.TargetID, s.Reason = v.text(), v.text(), v.text()
 	default:
 		v.body(s, at)
 	}
 	s.ReceivedAt = s.Time + received
-	if k.failed() || v.failed() || len(k.b) > 0 || len(v.b) > 0 {
+	if k.failed() || v.failed() || len(k.b) > 0 || len(v.b) > 0 || !s.inItsMonth(key) {
 		return nil, fmt.Errorf("observation at key %x: %w", key, errDamaged)
 	}
 	return s, nil
 }
 
+// inItsMonth reports whether the key of a quantity has the month of its From.
+func (s *Stored) inItsMonth(key []byte) bool {
+	return s.Kind != metering.QuantityObserved || binary.BigEndian.Uint16(key[1:]) == Month(s.From.Day())
+}
+
 func (r *reader) id() string {
-	switch n := r.byte(); n {
+	n := r.byte()
+	switch n {
 	case 255:
 		return r.uuid().String()
 	case 254:
-		return string(r.bytes(254 + uint64(r.byte())))
+		return r.idText(254 + uint64(r.byte()))
 	default:
-		return string(r.bytes(uint64(n)))
+		return r.idText(uint64(n))
 	}
+}
+
+// idText reads an id that is no UUID in lower case, which would be packed.
+func (r *reader) idText(n uint64) string {
+	id := string(r.bytes(n))
+	if _, packed := metering.ParseUUID(id); packed && isLower(id) {
+		r.fail()
+	}
+	return id
 }
 
 // body reads what states and quantities have in common.
 func (r *reader) body(s *Stored, at metering.Instant) {
 	flags := r.byte()
+	if flags >= flagHasSequence<<1 {
+		r.fail()
+	}
 	s.Deleted = flags&flagDeleted != 0
 	if flags&flagHasSequence != 0 {
-		s.Sequence = metering.Sequence(r.uvarint())
+		if s.Sequence = r.sequence(); s.Sequence == 0 {
+			r.fail()
+		}
 	}
 	if s.Kind == metering.QuantityObserved {
 		s.From, s.Time = at, r.instant()
-		s.To = s.From + metering.Instant(r.uvarint())
+		length := r.uvarint()
+		if length == 0 || length > uint64(math.MaxInt64-max(s.From, 0)) {
+			r.fail()
+		}
+		s.To = s.From + metering.Instant(length)
 		s.Quantity = metering.Amount{Hi: r.uvarint(), Lo: r.uvarint()}
 	} else {
 		s.Time, s.Multiplier = at, r.uvarint()
@@ -232,14 +257,14 @@ func (r *reader) attributes(a *metering.Attributes, tags bool) {
 		case metering.Attribute(i).Form() == metering.FormUUID:
 			a.Texts[i] = r.uuid().String()
 		default:
-			a.Texts[i] = r.text()
+			a.Texts[i] = r.given()
 		}
 	}
 	if !tags {
 		return
 	}
 	n := r.uvarint()
-	if n > metering.MaxTags {
+	if n == 0 || n > metering.MaxTags {
 		r.fail()
 		return
 	}

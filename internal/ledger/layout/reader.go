@@ -3,6 +3,7 @@ package layout
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 
 	"github.com/meterbook/meterbook/internal/metering"
 )
@@ -40,25 +41,54 @@ func (r *reader) byte() byte {
 
 func (r *reader) uvarint() uint64 {
 	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[n:]
+	r.skipVarint(n)
 	return v
 }
 
 func (r *reader) varint() int64 {
 	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[n:]
+	r.skipVarint(n)
 	return v
 }
 
+// skipVarint goes on behind a number of n bytes. One that is longer than it need
+// be was not written by this program.
+func (r *reader) skipVarint(n int) {
+	if n <= 0 || n > 1 && r.b[n-1] == 0 {
+		r.fail()
+		return
+	}
+	r.b = r.b[n:]
+}
+
 func (r *reader) text() string { return string(r.bytes(r.uvarint())) }
+
+// given reads a text that would not be there if it were empty.
+func (r *reader) given() string {
+	text := r.text()
+	if text == "" {
+		r.fail()
+	}
+	return text
+}
+
+// source reads the number of a source.
+func (r *reader) source() SourceNumber {
+	n := r.uvarint()
+	if n > math.MaxUint32 {
+		r.fail()
+	}
+	return SourceNumber(n)
+}
+
+// sequence reads a sequence number, which is at most 2^63-1.
+func (r *reader) sequence() metering.Sequence {
+	v := metering.Sequence(r.uvarint())
+	if v < 0 {
+		r.fail()
+	}
+	return v
+}
 
 func (r *reader) uuid() (u metering.UUID) {
 	copy(u[:], r.bytes(16))
@@ -68,10 +98,12 @@ func (r *reader) uuid() (u metering.UUID) {
 // uint reads what AppendUint wrote.
 func (r *reader) uint() (v uint64) {
 	n := r.byte()
-	if n > 8 {
+	digits := r.bytes(uint64(n))
+	if n > 8 || len(digits) > 0 && digits[0] == 0 {
 		r.fail()
+		return 0
 	}
-	for _, b := range r.bytes(uint64(n)) {
+	for _, b := range digits {
 		v = v<<8 | uint64(b)
 	}
 	return v
@@ -88,10 +120,12 @@ func (r *reader) resource() (k metering.ResourceKey) {
 	k.Project = metering.ProjectID(r.uint())
 	k.Region = metering.RegionID(r.uint())
 	k.Type = metering.ResourceType(r.byte())
-	if !k.Type.Valid() && !r.failed() {
+	if !k.Type.Valid() {
 		r.fail()
 	}
-	k.ID = r.uuid()
+	if k.ID = r.uuid(); r.failed() {
+		return metering.ResourceKey{} // whose type can be asked for what it is
+	}
 	return k
 }
 
