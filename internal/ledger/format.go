@@ -145,7 +145,8 @@ func pebbleOptions(o *Options) *pebble.Options {
 		LBaseMaxBytes:               256 << 20,
 		MaxOpenFiles:                4096,
 		FormatMajorVersion:          pebbleFormat,
-		Logger:                      pebbleLogger{o.Logger},
+		Logger:                      pebbleLogger{o.Logger, o.OnFatal},
+		EventListener:               onCorruption(o.Logger),
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 	}
 	return options
@@ -153,7 +154,10 @@ func pebbleOptions(o *Options) *pebble.Options {
 
 // pebbleLogger passes on what Pebble says. What Pebble calls fatal is a write
 // that it cannot undo: the process must end, and start again from the disk.
-type pebbleLogger struct{ log *slog.Logger }
+type pebbleLogger struct {
+	log     *slog.Logger
+	onFatal func() // nil: none
+}
 
 func (p pebbleLogger) Infof(format string, args ...any) {
 	p.log.Debug("pebble: " + fmt.Sprintf(format, args...))
@@ -166,5 +170,8 @@ func (p pebbleLogger) Errorf(format string, args ...any) {
 func (p pebbleLogger) Fatalf(format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
 	p.log.Error("pebble: the store cannot go on", "error", message)
+	if p.onFatal != nil {
+		p.onFatal()
+	}
 	panic("the store cannot go on: " + message)
 }

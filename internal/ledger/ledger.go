@@ -69,6 +69,10 @@ type Options struct {
 	// OnSync is told how long each group that begins with observations waited for
 	// the disk.
 	OnSync func(time.Duration)
+	// OnFatal is called when Pebble cannot go on in the background, once that is
+	// logged; it should end the process, which loses nothing. If it is nil or
+	// returns, that is a panic.
+	OnFatal func()
 }
 
 // Ledger is a report.Store on one machine's disk.
@@ -86,11 +90,16 @@ type Ledger struct {
 		closed       bool // Pebble is
 	}
 	stuck     atomic.Bool   // Pebble gave up and holds its locks: it cannot even be closed
+	failure   failure       // of a write, in the background or not
 	verifying atomic.Bool   // a verification is going on
 	copying   atomic.Bool   // a backup is
 	closing   chan struct{} // closed by Close: Submit refuses from then on
+	abandoned chan struct{} // closed when Open was given up
 	closeOnce sync.Once
 	closed    error
+
+	failOnce         sync.Once
+	backgroundFailed chan struct{} // closed when Pebble could not flush or compact
 }
 
 var _ report.Store = (*Ledger)(nil)
@@ -121,33 +130,31 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if err := checkFormat(o.FS, o.Dir); err != nil {
 		return nil, err
 	}
-	db, err := pebble.Open(o.FS.PathJoin(o.Dir, observationsDir), pebbleOptions(&o))
+	l := &Ledger{options: o, closing: make(chan struct{}), abandoned: make(chan struct{}), backgroundFailed: make(chan struct{})}
+	defer context.AfterFunc(ctx, func() { close(l.abandoned) })()
+	db, err := pebble.Open(o.FS.PathJoin(o.Dir, observationsDir), l.watched(pebbleOptions(&o)))
 	if err != nil {
 		return nil, openError(o.Dir, err)
 	}
-	l, err := start(ctx, o, db)
-	if err != nil {
+	l.db = db
+	if err := l.start(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return l, nil
 }
 
 // start loads what is derived from the observations and begins to take more.
-func start(ctx context.Context, o Options, db *pebble.DB) (*Ledger, error) {
-	l := &Ledger{options: o, db: db, closing: make(chan struct{})}
+func (l *Ledger) start(ctx context.Context) (err error) {
 	l.removeBackupStage()
-	var err error
-	if l.directory, err = loadDirectory(db); err != nil {
-		return nil, err
+	if l.directory, err = loadDirectory(l.db); err != nil {
+		return err
 	}
-	s, err := l.recover(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", o.Dir, err)
+	if l.sequencer, err = l.recover(ctx); err != nil {
+		return fmt.Errorf("load %s: %w", l.options.Dir, err)
 	}
-	l.sequencer = s
-	go s.run()
-	go s.publish()
-	return l, nil
+	go l.sequencer.run()
+	go l.sequencer.publish()
+	return nil
 }
 
 // Close finishes what was submitted, merges what changed, so that the next
@@ -169,7 +176,6 @@ func (l *Ledger) closeDB() error {
 	if l.stuck.Load() {
 		return errors.New("the store could not be closed after a write had failed; the process must end before it is opened again")
 	}
-	// It is not flushed before: a flush that fails ends the process in Pebble.
 	return l.db.Close()
 }
 

@@ -20,7 +20,7 @@ import (
 func (l *Ledger) recover(ctx context.Context) (*sequencer, error) {
 	s := &sequencer{
 		ledger: l, db: l.db, queue: make(chan *request, QueueLength), jobs: make(chan *job, 8),
-		stopped: make(chan struct{}),
+		stopped: make(chan struct{}), failure: &l.failure,
 	}
 	s.merge.finished = make(chan *merged, 1)
 	var err error

@@ -28,9 +28,9 @@ type sequencer struct {
 
 	inflight sync.WaitGroup // jobs that are not published yet
 	merge    mergeState
-	failure  failure
-	mergeNow bool // a command asks for a merge after its group
-	remade   bool // what a start made again of the derived files is not on the disk yet
+	failure  *failure // the ledger's
+	mergeNow bool     // a command asks for a merge after its group
+	remade   bool     // what a start made again of the derived files is not on the disk yet
 }
 
 // failure is the error after which nothing more is written.
@@ -87,7 +87,9 @@ func (s *sequencer) run() {
 			s.process(s.gather(r))
 			idle.Reset(IdleMergeAfter)
 		case <-idle.C:
-			s.mergeWhenIdle()
+			if s.mergeWhenIdle(); s.merge.running == nil {
+				s.shortenLog()
+			}
 		case m := <-s.merge.finished:
 			s.finishMerge(m)
 			idle.Reset(IdleMergeAfter) // what came meanwhile may be worth another one
@@ -108,6 +110,7 @@ func (s *sequencer) drain() {
 		default:
 			s.inflight.Wait()
 			s.lastMerge()
+			s.shortenLastLog()
 			return
 		}
 	}
