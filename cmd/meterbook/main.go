@@ -29,6 +29,7 @@ func main() {
 		LookupEnv: os.LookupEnv,
 		Now:       time.Now,
 		SetMemory: setMemory,
+		Exit:      func(code cli.ExitCode) { os.Exit(int(code)) },
 	})
 	os.Exit(int(code))
 }

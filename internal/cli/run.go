@@ -30,6 +30,10 @@ type Env struct {
 	// target in percent, and the soft limit of memory in bytes, each negative
 	// when it is to stay as it is. Nil leaves both alone.
 	SetMemory func(gcPercent int, limitBytes int64)
+	// Exit ends the process at once; nil panics instead.
+	Exit func(code ExitCode)
+	// MergeUnits is after how many changes a store merges them; 0: its default.
+	MergeUnits int
 
 	terminal  bool      // Stderr is one
 	openStore openStore // nil: the ledger; tests replace it
@@ -47,7 +51,10 @@ func Run(ctx context.Context, env Env) ExitCode {
 		env.Program = "meterbook"
 	}
 	if env.openStore == nil {
-		env.openStore = openLedger
+		env.openStore = func(ctx context.Context, o storeOptions) (*store, error) {
+			o.onFatal, o.mergeUnits = env.onFatal(), env.MergeUnits
+			return openLedger(ctx, o)
+		}
 	}
 	root := newRoot(&env)
 	root.SetArgs(env.Args)
@@ -64,6 +71,16 @@ func Run(ctx context.Context, env Env) ExitCode {
 		_, _ = io.WriteString(env.Stderr, message)
 	}
 	return code
+}
+
+// onFatal is for a store that cannot go on, which is in the log by then. Whoever
+// supervises the process can start it again; nothing else would help, and what
+// was acknowledged is on the disk. Nil when the process cannot be ended.
+func (e *Env) onFatal() func() {
+	if e.Exit == nil {
+		return nil
+	}
+	return func() { e.Exit(ExitInternal) }
 }
 
 func isTerminal(w io.Writer) bool {

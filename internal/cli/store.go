@@ -20,6 +20,8 @@ type storeOptions struct {
 	clock          func() metering.Instant
 	logger         *slog.Logger
 	onSync         func(time.Duration) // told how long each fsync took
+	mergeUnits     int                 // 0: its default
+	onFatal        func()              // ends the process when the store cannot go on; nil: a panic does
 }
 
 // store is a store together with what it keeps for others.
