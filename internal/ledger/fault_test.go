@@ -30,7 +30,7 @@ import (
 type faultyFS struct {
 	vfs.FS
 	under *vfs.MemFS
-	fails atomic.Pointer[func(errorfs.Op) bool]
+	fails atomic.Pointer[func(errorfs.Op) error]
 }
 
 var errDisk = fmt.Errorf("injected: %w", syscall.EIO)
@@ -38,16 +38,27 @@ var errDisk = fmt.Errorf("injected: %w", syscall.EIO)
 func newFaultyFS() *faultyFS {
 	f := &faultyFS{under: vfs.NewCrashableMem()}
 	f.FS = errorfs.Wrap(f.under, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if fails := f.fails.Load(); fails != nil && (*fails)(op) {
-			return errDisk
+		if fails := f.fails.Load(); fails != nil {
+			return (*fails)(op)
 		}
 		return nil
 	}))
 	return f
 }
 
-func (f *faultyFS) fail(when func(errorfs.Op) bool) { f.fails.Store(&when) }
-func (f *faultyFS) heal()                           { f.fails.Store(nil) }
+func (f *faultyFS) fail(when func(errorfs.Op) bool) { f.failWith(errDisk, when) }
+
+func (f *faultyFS) failWith(err error, when func(errorfs.Op) bool) {
+	fails := func(op errorfs.Op) error {
+		if when(op) {
+			return err
+		}
+		return nil
+	}
+	f.fails.Store(&fails)
+}
+
+func (f *faultyFS) heal() { f.fails.Store(nil) }
 
 // logIsLost matches what brings a write to Pebble's log to the disk.
 func logIsLost(op errorfs.Op) bool {
@@ -120,11 +131,19 @@ func (v *tested) store(batches ...[]report.Submission) {
 // agrees compares a report with the model's.
 func (v *tested) agrees() {
 	v.Helper()
-	want, err := storetest.Ask(v.Context(), v.model, allLines())
+	v.agreesAt(noon())
+}
+
+// agreesAt compares a report that is asked at another time.
+func (v *tested) agreesAt(now metering.Instant) {
+	v.Helper()
+	q := allLines()
+	q.Now = now
+	want, err := storetest.Ask(v.Context(), v.model, q)
 	if err != nil {
 		v.Fatal(err)
 	}
-	got, err := storetest.Ask(v.Context(), v.ledger, allLines())
+	got, err := storetest.Ask(v.Context(), v.ledger, q)
 	if err != nil {
 		v.Fatalf("report: %v", err)
 	}
