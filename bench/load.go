@@ -1,134 +1,347 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"sync"
+	"os"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/meterbook/meterbook/internal/fleet"
-	"github.com/meterbook/meterbook/internal/metering"
 )
 
-const batchSize = 1000
-
-// load is a fleet's observations as request bodies: batches in the CloudEvents
-// batch format, in the order of time.
-type load struct {
-	bodies  [][]byte
-	events  int
-	bytes   int
-	end     metering.Instant
-	project metering.ProjectID // one of middling size
+// fleetRun measures one fleet in full.
+type fleetRun struct {
+	*settings
+	scale
+	*results
+	dir  string
+	plan *fleet.Fleet
 }
 
-func makeLoad(s scale) *load {
-	f := fleet.New(fleet.Config{
-		Seed: 1, Resources: s.resources, TrafficPorts: s.ports, Months: s.months,
-		Clients: max(1, s.resources/20_000), Projects: max(5, s.resources/500), Regions: 20,
-	})
-	projects := f.Projects()
-	l := &load{end: f.End(), project: projects[len(projects)/2].ID}
-	body, n := []byte{'['}, 0
-	flush := func() {
-		if n > 0 {
-			body = append(body, ']')
-			l.bodies, l.bytes = append(l.bodies, bytes.Clone(body)), l.bytes+len(body)
-			body, n = body[:1], 0
-		}
-	}
-	for o := range f.Events() {
-		if n > 0 {
-			body = append(body, ',')
-		}
-		body = fleet.AppendEvent(body, o)
-		l.events++
-		if n++; n == batchSize {
-			flush()
-		}
-	}
-	flush()
-	return l
-}
+func (f *fleetRun) store() string { return filepath.Join(f.dir, "data") }
 
-// sendAll sends the load over a few connections, as a collector would.
-func sendAll(ctx context.Context, s *server, l *load, r *results) error {
-	const connections = 4
-	rows := struct {
-		sync.Mutex
-		next int
-		err  error
-	}{}
-	take := func(err error) []byte {
-		rows.Lock()
-		defer rows.Unlock()
-		rows.err = errors.Join(rows.err, err)
-		if rows.err != nil || rows.next == len(l.bodies) {
-			return nil
-		}
-		rows.next++
-		return l.bodies[rows.next-1]
-	}
-	var all sync.WaitGroup
-	start, cpu := time.Now(), s.cpu()
-	for range connections {
-		all.Go(func() {
-			body := take(nil)
-			for body != nil {
-				body = take(s.send(ctx, body))
-			}
-		})
-	}
-	all.Wait()
-	took := time.Since(start)
-	r.add("ingest over HTTP, batches of 1000, fsync before each receipt", "%.0f events/s (%.0f MB/s of JSON)",
-		float64(l.events)/took.Seconds(), float64(l.bytes)/1e6/took.Seconds())
-	r.add("server CPU per event", "%.1f µs", float64((s.cpu()-cpu).Microseconds())/float64(l.events))
-	return rows.err
-}
+// keptPath is where the figures of the load lie, beside the store.
+func (f *fleetRun) keptPath() string { return filepath.Join(f.dir, "load.json") }
 
-// send posts one batch and checks its receipt.
-func (s *server) send(ctx context.Context, body []byte) error {
-	answer, err := s.post(ctx, "/v1/events", "application/cloudevents-batch+json", body)
+// loadOnce loads the fleet, unless the store of an earlier run is there.
+func (f *fleetRun) loadOnce(ctx context.Context) error {
+	text, err := os.ReadFile(f.keptPath())
+	if errors.Is(err, os.ErrNotExist) {
+		return f.load(ctx)
+	}
 	if err != nil {
 		return err
 	}
+	var kept results
+	if err := json.Unmarshal(text, &kept); err != nil {
+		return fmt.Errorf("read %s: %w", f.keptPath(), err)
+	}
+	if kept.Scale != f.scale {
+		return fmt.Errorf("%s holds a fleet of %+v, not of %+v: give another -data", f.dir, kept.Scale, f.scale)
+	}
+	fmt.Fprintf(os.Stderr, "using the fleet that was loaded at %s\n", kept.Loaded.Format(time.RFC3339))
+	r := f.results
+	r.Loaded, r.Scale, r.Goals, r.Figures = kept.Loaded, kept.Scale, kept.Goals, kept.Figures
+	return nil
+}
+
+// load records the fleet's events, sends them, kills and stops the server, and
+// measures the bound.
+func (f *fleetRun) load(ctx context.Context) error {
+	if err := os.RemoveAll(f.dir); err != nil {
+		return err
+	}
+	f.Loaded, f.Scale = time.Now(), f.scale
+	fmt.Fprintf(os.Stderr, "recording the events of %+v\n", f.scale)
+	tapes, err := record(f.plan, filepath.Join(f.dir, "tapes"))
+	if err != nil {
+		return err
+	}
+	s, err := f.startServer(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { s.kill() }()
+	l := &loading{fleetRun: f, server: s, rates: map[phase]*rate{}}
+	f.attach(s)
+	for _, t := range tapes {
+		if err := l.send(ctx, t); err != nil {
+			return err
+		}
+	}
+	if err := l.report(); err != nil {
+		return err
+	}
+	if s, err = f.restart(ctx, s); err != nil {
+		return err
+	}
+	if err := l.reportDisk(); err != nil {
+		return err
+	}
+	if err := l.bound(ctx, tapes); err != nil {
+		return fmt.Errorf("bound of ingest: %w", err)
+	}
+	if err := os.RemoveAll(filepath.Join(f.dir, "tapes")); err != nil {
+		return err
+	}
+	text, err := json.Marshal(f.results)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(f.keptPath(), text, 0o644)
+}
+
+// attach waits for someone who wants to profile the server.
+func (f *fleetRun) attach(s *server) {
+	if !f.pause {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "the server is process %d; go on with a line\n", s.command.Process.Pid)
+	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+}
+
+// rate is what was sent in the parts of one phase.
+type rate struct {
+	events       int
+	bytes        int64
+	payload      int64
+	took         time.Duration
+	server, self time.Duration // processor time
+}
+
+func (r *rate) perSecond() float64 { return float64(r.events) / r.took.Seconds() }
+
+// loading is a load that goes on.
+type loading struct {
+	*fleetRun
+	*server
+	rates    map[phase]*rate
+	asked    *asked // by the readers, alone and beside ingest
+	besides  asked
+	projects [][]byte
+	written  int64
+	payload  int64
+	events   int
+}
+
+// send sends one tape and adds to the rate of its phase.
+func (l *loading) send(ctx context.Context, t *tape) error {
+	if t.phase == alone && l.asked == nil {
+		if err := l.readAlone(ctx); err != nil {
+			return err
+		}
+	}
+	p, err := t.play(false)
+	if err != nil {
+		return err
+	}
+	stopReaders := func() error { return nil }
+	if t.phase == beside {
+		stopReaders = l.startReaders(ctx, &l.besides)
+	}
+	r := l.rates[t.phase]
+	if r == nil {
+		r = &rate{}
+		l.rates[t.phase] = r
+	}
+	start, cpu, self := time.Now(), l.cpu(), ownCPU()
+	if t.phase == streamed {
+		err = l.sendStreams(ctx, p, t)
+	} else {
+		err = l.sendBatches(ctx, p)
+	}
+	r.took += time.Since(start)
+	r.server, r.self = r.server+l.cpu()-cpu, r.self+ownCPU()-self
+	r.events, r.bytes, r.payload = r.events+t.events, r.bytes+t.bytes, r.payload+t.payload
+	l.events, l.payload = l.events+t.events, l.payload+t.payload
+	l.written = l.server.written()
+	fmt.Fprintf(os.Stderr, "  sent %d events, %s events/s\n", t.events, number(float64(t.events)/time.Since(start).Seconds()))
+	return errors.Join(err, stopReaders(), p.close())
+}
+
+// sendBatches sends each body as a request, over several connections.
+func (l *loading) sendBatches(ctx context.Context, p *player) error {
+	return together(l.connections, func() error {
+		var c chunk
+		for {
+			more, err := p.next(&c)
+			if err != nil || !more {
+				return err
+			}
+			answer, err := l.post(ctx, "/v1/events", "application/cloudevents-batch+json", bytes.NewReader(c.body))
+			if err == nil {
+				err = checkReceipt(answer, c.events)
+			}
+			if err != nil {
+				p.fail(err)
+				return err
+			}
+		}
+	})
+}
+
+// sendStreams sends the bodies as NDJSON, one request a connection.
+func (l *loading) sendStreams(ctx context.Context, p *player, t *tape) error {
+	sent := make(chan int, l.connections)
+	err := together(l.connections, func() error {
+		body := &streamBody{player: p}
+		answer, err := l.post(ctx, "/v1/events", "application/x-ndjson", body)
+		if err == nil {
+			err = checkReceipt(answer, body.events)
+		}
+		if err != nil {
+			p.fail(err)
+		}
+		sent <- body.events
+		return err
+	})
+	total := 0
+	for range l.connections {
+		total += <-sent
+	}
+	if err == nil && total != t.events {
+		return fmt.Errorf("%d events of %d were streamed", total, t.events)
+	}
+	return err
+}
+
+// streamBody is what one connection streams: bodies of a tape until its end.
+type streamBody struct {
+	*player
+	chunk
+	rest   []byte
+	events int
+}
+
+func (b *streamBody) Read(dst []byte) (int, error) {
+	if len(b.rest) == 0 {
+		more, err := b.next(&b.chunk)
+		if err != nil {
+			return 0, err
+		}
+		if !more {
+			return 0, io.EOF
+		}
+		b.rest, b.events = b.body, b.events+b.chunk.events
+	}
+	n := copy(dst, b.rest)
+	b.rest = b.rest[n:]
+	return n, nil
+}
+
+// checkReceipt fails unless all events were accepted.
+func checkReceipt(answer []byte, events int) error {
 	var receipt struct {
 		Accepted, Duplicates int
 		RejectedTotal        int `json:"rejected_total"`
+		Complete             bool
 		Rejected             json.RawMessage
 	}
 	if err := json.Unmarshal(answer, &receipt); err != nil {
-		return err
+		return fmt.Errorf("receipt %.200s: %w", answer, err)
 	}
-	if receipt.RejectedTotal > 0 || receipt.Duplicates > 0 {
-		return fmt.Errorf("%d rejected, %d duplicates: %.500s", receipt.RejectedTotal, receipt.Duplicates, receipt.Rejected)
+	if receipt.Accepted != events || receipt.RejectedTotal > 0 || receipt.Duplicates > 0 || !receipt.Complete {
+		return fmt.Errorf("of %d events %d accepted, %d rejected, %d duplicates, complete: %t: %.500s",
+			events, receipt.Accepted, receipt.RejectedTotal, receipt.Duplicates, receipt.Complete, receipt.Rejected)
 	}
 	return nil
 }
 
-func (s *server) post(ctx context.Context, path, contentType string, body []byte) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, bytes.NewReader(body))
+// report records the rates.
+func (l *loading) report() error {
+	for _, p := range []phase{inBatches, streamed, alone, beside, late} {
+		if l.rates[p] == nil {
+			return fmt.Errorf("the fleet is too small: nothing was sent in phase %d", p)
+		}
+	}
+	batches, streams := l.rates[inBatches], l.rates[streamed]
+	l.goal(goalIngest,
+		atLeast("batches of 1000", batches.perSecond(), 100_000, " events/s"),
+		atLeast("NDJSON streams", streams.perSecond(), 100_000, " events/s"))
+	l.goal(goalLate, atLeast("of in-order events on the same store", 100*l.rates[late].perSecond()/l.rates[alone].perSecond(), 50, " %"))
+	l.goal(goalBeside,
+		atLeast("events/s", 100*l.rates[beside].perSecond()/l.rates[alone].perSecond(), 60, " % of alone"),
+		atMost("p99 of project months", ratio(l.besides.projects.p99(), l.asked.projects.p99()), 3, " × alone"),
+		atMost("p99 of fleet months", ratio(l.besides.fleets.p99(), l.asked.fleets.p99()), 3, " × alone"))
+	l.add("events of the fleet, late ones among them", "%s", thousands(int64(l.events)))
+	for _, row := range []struct {
+		phase
+		name string
+	}{
+		{inBatches, "history, batches of 1000"},
+		{streamed, "history, NDJSON streams"},
+		{alone, "last month, batches"},
+		{beside, "last month, batches, beside readers"},
+		{late, "late states (half), corrections, retractions (a tenth)"},
+	} {
+		r := l.rates[row.phase]
+		micros := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(r.events) }
+		l.add("ingest: "+row.name, "%s events/s (%s events, %.0f MB/s of JSON, %d connections; CPU per event: server %.1f µs, client %.1f µs)",
+			number(r.perSecond()), thousands(int64(r.events)), float64(r.bytes)/1e6/r.took.Seconds(), l.connections, micros(r.server), micros(r.self))
+	}
+	l.add("readers alone: project months", "%v", l.asked.projects)
+	l.add("readers alone: fleet months", "%v", l.asked.fleets)
+	l.add("readers beside ingest: project months", "%v", l.besides.projects)
+	l.add("readers beside ingest: fleet months", "%v", l.besides.fleets)
+	l.add("server memory right after ingest, anonymous / mapped", "%d / %d MiB", l.status("RssAnon")>>20, l.status("RssFile")>>20)
+	return nil
+}
+
+func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
+
+// restart kills the server in the middle of its work, starts it, stops it well,
+// and checks that its answers stay.
+func (f *fleetRun) restart(ctx context.Context, s *server) (*server, error) {
+	body := f.question(1, 0)
+	before, err := s.ask(ctx, body)
 	if err != nil {
-		return nil, err
+		return s, err
 	}
-	request.Header.Set("Authorization", "apikey "+adminToken)
-	request.Header.Set("Content-Type", contentType)
-	response, err := s.client.Do(request)
+	var ready []time.Duration
+	for _, end := range []struct {
+		name   string
+		signal syscall.Signal
+	}{{"kill -9 right after ingest", syscall.SIGKILL}, {"clean stop", syscall.SIGTERM}} {
+		took, err := s.stop(end.signal)
+		if err != nil {
+			return s, err
+		}
+		if s, err = f.startServer(ctx); err != nil {
+			return s, err
+		}
+		ready = append(ready, s.ready)
+		start := time.Now()
+		after, err := s.ask(ctx, body)
+		if err != nil {
+			return s, err
+		}
+		f.add("after a "+end.name, "ended within %s, ready after %s, first report within %s", ms(took), ms(s.ready), ms(time.Since(start)))
+		if !bytes.Equal(before, after) {
+			return s, fmt.Errorf("the report after a %s differs", end.name)
+		}
+	}
+	f.goal(goalStart, atMost("after a clean stop", ready[1].Seconds(), 3, " s"), atMost("after kill -9 right after ingest", ready[0].Seconds(), 3, " s"))
+	_, err = s.stop(syscall.SIGTERM)
+	return s, err
+}
+
+// reportDisk records the size of the store.
+func (l *loading) reportDisk() error {
+	size, err := diskUsage(l.store())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	answer, err := io.ReadAll(response.Body)
-	if err = errors.Join(err, response.Body.Close()); err != nil {
-		return nil, err
-	}
-	if response.StatusCode >= 300 {
-		return nil, fmt.Errorf("POST %s: %s: %.500s", path, response.Status, answer)
-	}
-	return answer, nil
+	l.goal(goalDisk, atMost("", float64(size)/float64(l.events), 150, " B an observation"))
+	l.add("disk", "%s MB for %s observations; keys and values as committed are %.0f B an observation",
+		number(float64(size)/1e6), thousands(int64(l.events)), float64(l.payload)/float64(l.events))
+	l.add("write amplification of the load", "%.1f (bytes that the server caused to be written to the disk, of /proc/<pid>/io: log, tables, compactions, bases; by the bytes of keys and values committed)",
+		float64(l.written)/float64(l.payload))
+	return nil
 }

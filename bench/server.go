@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -26,34 +29,30 @@ type server struct {
 	ended   chan error
 }
 
-func buildProgram(ctx context.Context, given string) (binary string, cleanUp func(), err error) {
-	if given != "" {
-		return given, func() {}, nil
-	}
-	dir, err := os.MkdirTemp("", "meterbook-build-")
+func buildProgram(ctx context.Context, binary string) error {
+	binary, err := filepath.Abs(binary)
 	if err != nil {
-		return "", nil, err
+		return err
 	}
-	binary = filepath.Join(dir, "meterbook")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "./cmd/meterbook")
 	build.Dir = ".."
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", nil, fmt.Errorf("build: %w\n%s", err, out)
+		return fmt.Errorf("build: %w\n%s", err, out)
 	}
-	return binary, func() { _ = os.RemoveAll(dir) }, nil
+	return nil
 }
 
 // startServer starts a process and waits until it is ready.
-func startServer(ctx context.Context, binary, dir string) (*server, error) {
+func (f *fleetRun) startServer(ctx context.Context) (*server, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
 	s := &server{
-		command: exec.CommandContext(ctx, binary, "serve", "--data", filepath.Join(dir, "data"), "--listen", address, "--log-level", "error"),
+		command: exec.CommandContext(ctx, f.program, "serve", "--data", f.store(), "--listen", address, "--log-level", "error"),
 		url:     "http://" + address,
-		client:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32}},
+		client:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true, WriteBufferSize: 1 << 16, ReadBufferSize: 1 << 16}},
 		ended:   make(chan error, 1),
 	}
 	s.command.Env = append(os.Environ(), "METERBOOK_ADMIN_TOKEN="+adminToken)
@@ -101,33 +100,55 @@ func (s *server) stop(signal os.Signal) (time.Duration, error) {
 	return time.Since(start), err
 }
 
+// kill ends a process that may have ended already.
 func (s *server) kill() { _ = s.command.Process.Kill() }
 
-// memory returns the resident memory: anonymous, and mapped from files.
-func (s *server) memory() (anonymous, mapped int64) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.command.Process.Pid))
+// ask asks for a report.
+func (s *server) ask(ctx context.Context, body []byte) ([]byte, error) {
+	return s.post(ctx, "/cloud/v1/usage_report", "application/json", bytes.NewReader(body))
+}
+
+func (s *server) post(ctx context.Context, path, contentType string, body io.Reader) ([]byte, error) {
+	var answer bytes.Buffer
+	err := s.postTo(ctx, path, contentType, body, &answer)
+	return answer.Bytes(), err
+}
+
+// postTo writes the answer to w as it comes.
+func (s *server) postTo(ctx context.Context, path, contentType string, body io.Reader, w io.Writer) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, body)
 	if err != nil {
-		return 0, 0
+		return err
 	}
-	for line := range strings.Lines(string(status)) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 {
-			continue
-		}
-		kib, _ := strconv.ParseInt(fields[1], 10, 64)
-		switch fields[0] {
-		case "RssAnon:":
-			anonymous = kib << 10
-		case "RssFile:":
-			mapped = kib << 10
-		}
+	request.Header.Set("Authorization", "apikey "+adminToken)
+	request.Header.Set("Content-Type", contentType)
+	response, err := s.client.Do(request)
+	if err != nil {
+		return err
 	}
-	return anonymous, mapped
+	if response.StatusCode >= 300 {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 2000))
+		return errors.Join(fmt.Errorf("POST %s: %s: %s", path, response.Status, text), response.Body.Close())
+	}
+	_, err = io.Copy(w, response.Body)
+	return errors.Join(err, response.Body.Close())
+}
+
+// status reads a number of bytes from the process's status, such as RssAnon.
+func (s *server) status(name string) int64 {
+	kib, _ := strconv.ParseInt(strings.TrimSuffix(field(s.proc("status"), name), " kB"), 10, 64)
+	return kib << 10
+}
+
+// written is how many bytes the process has caused to be written to disk.
+func (s *server) written() int64 {
+	n, _ := strconv.ParseInt(field(s.proc("io"), "write_bytes"), 10, 64)
+	return n
 }
 
 // cpu returns the processor time that the process has used.
 func (s *server) cpu() time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.command.Process.Pid))
+	stat, err := os.ReadFile(s.proc("stat"))
 	if err != nil {
 		return 0
 	}
@@ -138,14 +159,20 @@ func (s *server) cpu() time.Duration {
 	return time.Duration(user+system) * (time.Second / 100)
 }
 
-func diskUsage(dir string) (total int64) {
-	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
-			if info, err := d.Info(); err == nil {
-				total += info.Size()
-			}
+func (s *server) proc(name string) string {
+	return fmt.Sprintf("/proc/%d/%s", s.command.Process.Pid, name)
+}
+
+func diskUsage(dir string) (total int64, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
 		}
-		return nil
+		info, err := d.Info()
+		if err == nil {
+			total += info.Size()
+		}
+		return err
 	})
-	return total
+	return total, err
 }
