@@ -62,7 +62,7 @@ fuzz: ## every fuzz target for FUZZTIME
 	done
 
 e2e: ## the official Python SDK against a started server
-	e2e/sdk/run
+	e2e/run sdk
 
 crash: ## kill a server under load METERBOOK_CRASHES times
 	$(GO) test -count=1 -v ./e2e/crash

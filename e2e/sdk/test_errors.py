@@ -14,7 +14,7 @@ from gcore import (
     RateLimitError,
 )
 
-from conftest import Server
+from server import Server
 from fleet import FROM, TO
 
 JULY: dict[str, Any] = {"time_from": FROM, "time_to": TO}

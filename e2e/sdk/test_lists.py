@@ -4,7 +4,7 @@ import pytest
 from gcore import Gcore, NotFoundError
 from gcore.types.cloud import Project, Region
 
-from conftest import Server
+from server import Server
 from fleet import CREW_PROJECT, CREW_REGION, LAST_DAY_PROJECT, PROJECT, REGION
 
 PROJECTS, REGIONS = [PROJECT, CREW_PROJECT, LAST_DAY_PROJECT], [CREW_REGION, REGION]

@@ -5,7 +5,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
-from conftest import Server
+from server import Server
 
 
 def test_served_document_is_valid(server: Server) -> None:

@@ -10,7 +10,7 @@ from gcore import AsyncGcore, BadRequestError, Gcore
 from gcore.types.cloud import usage_report, usage_report_get_params
 
 import fleet
-from conftest import Server
+from server import Server
 from fleet import CASES, CREW_PROJECT, CREW_REGION, FROM, TO, Case, crew_id
 
 JULY: dict[str, Any] = {"time_from": FROM, "time_to": TO}
