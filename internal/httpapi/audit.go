@@ -153,16 +153,18 @@ func canonicalInteger(text string) (int64, bool) {
 
 // past reads an instant that is not after now, which it is when it is not given.
 func (q *query) past(name string, now metering.Instant) metering.Instant {
-	text := q.values.Get(name)
-	if text == "" {
+	text, given := q.text(name)
+	if !given {
 		return now
 	}
 	t, zoned, ok := metering.ParseTimestamp(text)
 	at, within := t.Instant()
 	switch {
-	case !ok || !zoned || !within:
+	case !ok || !zoned:
 		q.fields.Add(name, "Input should be a valid date-time such as '2024-07-01T00:00:00Z'; in a URL, a + is written %%2B")
-	case at > now:
+	case !within && t.Unix < 0:
+		q.fields.Add(name, "Input should not be before the year 1678")
+	case !within || at > now:
 		q.fields.Add(name, "Input should not be in the future")
 	}
 	return at

@@ -93,10 +93,10 @@ func (q *query) period() metering.Period {
 
 // date reads a UTC day that must be given.
 func (q *query) date(name string) metering.Day {
-	text := q.values.Get(name)
+	text, given := q.text(name)
 	day, ok := metering.ParseDate(text)
 	switch {
-	case text == "":
+	case !given:
 		q.fields.Add(name, "Field required")
 	case !ok:
 		q.fields.Add(name, "Input should be a valid date such as '2024-07-01'")

@@ -167,6 +167,11 @@ func selection[T ~int64](m *members, name string) *report.Selection[T] {
 	if !ok || m.badItem(name) {
 		return nil
 	}
+	// The limit is one of the list as it was sent, repeated ids too.
+	if len(ids) > access.MaxNarrowedIDs {
+		m.fields.Add(name, "List should have at most %d items, got %d", access.MaxNarrowedIDs, len(ids))
+		return nil
+	}
 	only := report.Only(ids...)
 	return &only
 }

@@ -29,7 +29,7 @@ func nameOfThing() schema {
 
 // freeName is a name that people give.
 func freeName() schema {
-	return schema{"type": "string", "maxLength": access.MaxNameLength, "description": "No control characters."}
+	return schema{"type": "string", "maxLength": access.MaxNameLength, "pattern": noControls}
 }
 
 // administrationSchemas follow from the types that the server answers with, but

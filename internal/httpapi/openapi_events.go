@@ -49,10 +49,13 @@ func eventSchemas() map[string]schema {
 
 // eventTimeSchema is an instant that a source tells: with Z or an offset.
 func eventTimeSchema() schema {
-	return schema{
-		"type": "string", "format": "date-time",
-		"pattern": `^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$`,
-	}
+	return schema{"type": "string", "format": "date-time", "pattern": "^" + yearPattern + dayPattern + clockPattern + zonePattern + "$"}
+}
+
+// sourceText is a URI-reference, of which only what would be sure to go wrong is
+// refused.
+func sourceText() schema {
+	return boundedText(metering.MaxSourceBytes).with("pattern", `^[^\x00-\x20\x7f-\x9f]*$`)
 }
 
 // envelopeSchema allows further members: extension attributes are ignored.
@@ -63,8 +66,8 @@ func envelopeSchema(eventType, data string) schema {
 		"properties": map[string]schema{
 			"specversion":     constText("1.0"),
 			"type":            constText(eventType),
-			"source":          boundedText(metering.MaxSourceBytes).describe(fmt.Sprintf("Who tells, up to %d bytes.", metering.MaxSourceBytes)),
-			"id":              boundedText(metering.MaxIDBytes).describe(fmt.Sprintf("The event's id in its source, up to %d bytes.", metering.MaxIDBytes)),
+			"source":          sourceText().describe(fmt.Sprintf("Who tells, up to %d bytes.", metering.MaxSourceBytes)),
+			"id":              plainText(metering.MaxIDBytes).describe(fmt.Sprintf("The event's id in its source, up to %d bytes.", metering.MaxIDBytes)),
 			"time":            eventTimeSchema(),
 			"sequence":        schema{"type": []string{"string", "null"}, "pattern": "^[0-9]*$", "description": "A decimal integer from 0 to 2^63-1 that orders states of one instant; 0 when absent."},
 			"datacontenttype": schema{"type": []string{"string", "null"}},
@@ -104,11 +107,11 @@ func resourceMembers(t metering.ResourceType) map[string]schema {
 		"resource_id":         uuidSchema().describe("Becomes " + t.IDField() + " of the line; any letter case, kept in lower case."),
 		"project_id":          projectIDSchema(),
 		"region_id":           regionIDSchema(),
-		"billing_metric_name": givenOrAbsent(boundedText(metering.MaxTextLength)).describe("Instead of the type's " + t.MetricTemplate() + "."),
+		"billing_metric_name": givenOrAbsent(plainText(metering.MaxTextLength)).describe("Instead of the type's " + t.MetricTemplate() + "."),
 	}
 	if t.MetricTemplate() == "" {
-		members["billing_metric_name"] = boundedText(metering.MaxTextLength).describe("Required: the type has no default.")
-		members["billing_value_unit"] = givenOrAbsent(boundedText(metering.MaxTextLength)).with("default", t.Unit())
+		members["billing_metric_name"] = plainText(metering.MaxTextLength).describe("Required: the type has no default.")
+		members["billing_value_unit"] = givenOrAbsent(plainText(metering.MaxTextLength)).with("default", t.Unit())
 	}
 	for _, a := range t.Attributes() {
 		members[a.String()] = givenOrAbsent(attributeText(a.Form()))
@@ -116,8 +119,8 @@ func resourceMembers(t metering.ResourceType) map[string]schema {
 	if t.HasTags() {
 		members["tags"] = schema{
 			"type": []string{"object", "null"}, "maxProperties": metering.MaxTags,
-			"propertyNames":        schema{"minLength": 1, "maxLength": metering.MaxTagKeyLength},
-			"additionalProperties": schema{"type": "string", "maxLength": metering.MaxTagValueLength},
+			"propertyNames":        plainText(metering.MaxTagKeyLength),
+			"additionalProperties": schema{"type": "string", "maxLength": metering.MaxTagValueLength, "pattern": noControls},
 		}
 	}
 	return members
@@ -136,7 +139,7 @@ func requiredAttributes(t metering.ResourceType) map[string]schema {
 		required["size_bytes"] = integerFromTo(0, metering.MaxSizeBytes)
 	}
 	if t.MetricTemplate() == "" {
-		required["billing_metric_name"] = boundedText(metering.MaxTextLength)
+		required["billing_metric_name"] = plainText(metering.MaxTextLength)
 	}
 	return required
 }
@@ -184,9 +187,9 @@ func quantitySchema(t metering.ResourceType) schema {
 func retractionDataSchema() schema {
 	return objectSchema(map[string]schema{
 		"project_id": projectIDSchema(),
-		"source":     boundedText(metering.MaxSourceBytes).describe("The source of what is retracted."),
-		"id":         boundedText(metering.MaxIDBytes).describe("The id of what is retracted."),
-		"reason":     givenOrAbsent(boundedText(metering.MaxTextLength)),
+		"source":     sourceText().describe("The source of what is retracted."),
+		"id":         plainText(metering.MaxIDBytes).describe("The id of what is retracted."),
+		"reason":     givenOrAbsent(plainText(metering.MaxTextLength)),
 	}, "project_id", "source", "id")
 }
 
@@ -217,18 +220,22 @@ func receiptSchema() schema {
 
 const exampleSource = "/openstack/region-76"
 
-// eventExample is an event of the given CloudEvents type.
+// eventExample is an event of the given CloudEvents type. Each has a name of its
+// own, so that all three can be sent.
 func eventExample(eventType string) map[string]any {
-	event := map[string]any{"specversion": "1.0", "id": "req-8f1", "source": exampleSource, "type": eventType, "time": "2024-07-01T00:00:05Z"}
+	event := map[string]any{"specversion": "1.0", "type": eventType}
 	instance, _ := metering.ResourceTypeNamed("instance")
 	egress, _ := metering.ResourceTypeNamed("egress_traffic")
 	switch eventTypes()[eventType] {
 	case "StateEvent":
+		event["source"], event["id"], event["time"] = exampleSource, "req-8f1", "2024-07-01T00:00:05Z"
 		event["data"] = dataExample(instance)
 	case "QuantityEvent":
-		event["time"], event["data"] = "2024-07-01T01:00:10Z", dataExample(egress)
+		event["source"], event["id"], event["time"] = "/sflow/region-76", "tx-77", "2024-07-01T01:00:10Z"
+		event["data"] = dataExample(egress)
 	default:
-		event["data"] = map[string]any{"project_id": 10, "source": "/sflow/region-76", "id": "tx-77", "reason": "double probe"}
+		event["source"], event["id"], event["time"] = "/ops", "r-1", "2024-08-01T09:00:00Z"
+		event["data"] = map[string]any{"project_id": 10, "source": "/sflow/region-76", "id": "tx-78", "reason": "double probe"}
 	}
 	return event
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/meterbook/meterbook/internal/ingest"
+	"github.com/meterbook/meterbook/internal/metering"
 )
 
 const (
@@ -68,10 +69,20 @@ func eventsText() operationText {
 		},
 		query: []any{headerParameter("Content-Encoding", "Compression of the body.", enumOf("identity", "gzip", "zstd"))},
 	}
-	for _, name := range []string{"specversion", "type", "source", "id", "time", "sequence"} {
-		text.query = append(text.query, headerParameter("ce-"+name, "Binary mode: the attribute "+name+".", anyText()))
-	}
+	text.query = append(text.query, binaryModeParameters()...)
 	return text
+}
+
+// binaryModeParameters are the attributes of an event in headers.
+func binaryModeParameters() []any {
+	attribute := func(name string, s schema) any {
+		return headerParameter("ce-"+name, "Binary mode: the attribute "+name+".", s)
+	}
+	return []any{
+		attribute("specversion", constText("1.0")), attribute("type", enumOf(sortedKeys(eventTypes())...)),
+		attribute("source", sourceText()), attribute("id", plainText(metering.MaxIDBytes)),
+		attribute("time", eventTimeSchema()), attribute("sequence", schema{"type": "string", "pattern": "^[0-9]*$"}),
+	}
 }
 
 func headerParameter(name, description string, s schema) map[string]any {

@@ -142,12 +142,12 @@ func printedText(f metering.AttributeForm) schema {
 	case metering.FormInstanceType:
 		return enumOf(metering.InstanceTypes()...)
 	}
-	return boundedText(metering.MaxTextLength)
+	return plainText(metering.MaxTextLength)
 }
 
 func metricName(t metering.ResourceType) schema {
 	if t.MetricTemplate() == "" {
-		return boundedText(metering.MaxTextLength).describe("As the source named it.")
+		return plainText(metering.MaxTextLength).describe("As the source named it.")
 	}
 	// A dimension of the greatest length makes a name longer than a text.
 	return anyText().describe("As the source named it, else "+t.MetricTemplate()+".").with("minLength", 1)
@@ -155,7 +155,7 @@ func metricName(t metering.ResourceType) schema {
 
 func unitSchema(t metering.ResourceType) schema {
 	if t.MetricTemplate() == "" {
-		return boundedText(metering.MaxTextLength).describe("As the source gave it, else "+t.Unit()+".").with("default", t.Unit())
+		return plainText(metering.MaxTextLength).describe("As the source gave it, else "+t.Unit()+".").with("default", t.Unit())
 	}
 	return constText(t.Unit())
 }
@@ -231,7 +231,7 @@ func typeNames() []string {
 func requestTimeSchema(description string) schema {
 	return schema{
 		"type":        "string",
-		"pattern":     `^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt][0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})?)?$`,
+		"pattern":     "^" + yearPattern + dayPattern + "(" + clockPattern + zonePattern + "?)?$",
 		"description": description + " RFC 3339 with Z or an offset; without a zone it is read as UTC; a bare date is its first instant. Years 0001 to 9999.",
 		"examples":    []string{"2024-07-01T00:00:00Z", "2024-07-01T02:00:00+02:00", "2024-07-01"},
 	}

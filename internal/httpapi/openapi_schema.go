@@ -35,10 +35,24 @@ func (s schema) orNull() schema {
 	return schema{"anyOf": []schema{s, {"type": "null"}}}
 }
 
+// Parts of patterns. What they cannot tell, such as the days of a month, the
+// server judges.
+const (
+	noControls = `^[^\x00-\x1f\x7f-\x9f]*$`
+
+	yearPattern  = `([0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)` // 0001 to 9999
+	dayPattern   = `-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])`
+	clockPattern = `[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?`
+	zonePattern  = `([Zz]|[-+]([01][0-9]|2[0-3]):[0-5][0-9])`
+)
+
 func anyText() schema { return schema{"type": "string"} }
 
 // boundedText is a text of 1 to most characters.
 func boundedText(most int) schema { return schema{"type": "string", "minLength": 1, "maxLength": most} }
+
+// plainText is a text of 1 to most characters that has no control characters.
+func plainText(most int) schema { return boundedText(most).with("pattern", noControls) }
 
 func enumOf(values ...string) schema { return schema{"type": "string", "enum": values} }
 

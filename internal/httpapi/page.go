@@ -31,19 +31,27 @@ func (x *exchange) query() *query {
 	return q
 }
 
-// only notes parameters that are not known. The lists that official clients ask
-// for ignore them instead.
+// only notes parameters that are not known, and those that are given twice. The
+// lists that official clients ask for ignore them instead.
 func (q *query) only(names ...string) {
-	for name := range q.values {
-		if !slices.Contains(names, name) {
+	for name, values := range q.values {
+		switch {
+		case !slices.Contains(names, name):
 			q.fields.Add(name, "Extra inputs are not permitted")
+		case len(values) > 1:
+			q.fields.Add(name, "Field given more than once")
 		}
 	}
 }
 
+// text reads a parameter; one that is there and empty is given.
+func (q *query) text(name string) (text string, given bool) {
+	return q.values.Get(name), q.values.Has(name)
+}
+
 func (q *query) integer(name string, standard, least, most int) int {
-	text := q.values.Get(name)
-	if text == "" {
+	text, given := q.text(name)
+	if !given {
 		return standard
 	}
 	n, err := strconv.Atoi(text)
@@ -55,8 +63,8 @@ func (q *query) integer(name string, standard, least, most int) int {
 
 // choice reads one of the given values, "" when the parameter is not there.
 func (q *query) choice(name string, values ...string) string {
-	text := q.values.Get(name)
-	if text != "" && !slices.Contains(values, text) {
+	text, given := q.text(name)
+	if given && !slices.Contains(values, text) {
 		q.fields.Add(name, "%s", oneOf(values))
 	}
 	return text
