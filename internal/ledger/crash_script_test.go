@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -23,6 +24,7 @@ type step struct {
 	region  *report.Region
 	record  *record
 	merge   bool
+	backup  bool
 	reopen  bool
 }
 
@@ -94,6 +96,8 @@ func (s *script) addOther() {
 			r.value = ""
 		}
 		s.steps = append(s.steps, step{record: r})
+	case 4:
+		s.steps = append(s.steps, step{backup: true})
 	}
 }
 
@@ -134,6 +138,8 @@ func (l *life) play(ctx context.Context, st *step) (err error) {
 		return l.ledger.Records().Put(ctx, st.record.key, []byte(st.record.value))
 	case st.merge:
 		return l.ledger.Merge(ctx)
+	case st.backup:
+		return l.ledger.Backup(ctx, io.Discard)
 	case st.reopen:
 		if err := l.ledger.Close(); err != nil {
 			return err

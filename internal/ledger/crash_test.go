@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -230,7 +231,7 @@ func cutEverywhere(t *testing.T, seed uint64) {
 	if os.Getenv(crashOperationVariable) != "" {
 		return
 	}
-	for _, class := range []string{"write of .log", "sync of .log", "rename of base-.tmp", "rename of ids-.tmp", "rename of FORMAT.tmp", "sync of store", "remove of base-"} {
+	for _, class := range []string{"write of .log", "sync of .log", "rename of base-.tmp", "rename of ids-.tmp", "rename of FORMAT.tmp", "sync of store", "remove of base-", "create of .sst", "create of MANIFEST-", "remove all of backup.tmp"} {
 		if c.mu.taken[class] == 0 && !(class == "sync of .log" && c.mu.taken["sync data of .log"] > 0) {
 			t.Errorf("seed %d: no crash was taken at: %s", seed, class)
 		}
@@ -287,6 +288,7 @@ func check(t *testing.T, s *script, cr *crash) {
 	if cr.operation%3 == 0 {
 		options.MergeUnits = 6
 	}
+	v.isClean()
 	var err error
 	if v.ledger, err = ledger.Open(t.Context(), options); err != nil {
 		v.failf("open: %v", err)
@@ -295,6 +297,9 @@ func check(t *testing.T, s *script, cr *crash) {
 	if log.Len() > 0 {
 		v.failf("a crash alone damages nothing: %s", log.String())
 	}
+	if _, err := cr.left.Stat("parent/store/backup.tmp"); !errors.Is(err, fs.ErrNotExist) {
+		v.failf("what a backup left is not removed: %v", err)
+	}
 	v.compare()
 	if err := v.ledger.Close(); err != nil {
 		v.failf("close: %v", err)
@@ -302,6 +307,7 @@ func check(t *testing.T, s *script, cr *crash) {
 	if cr.operation%4 != 0 || v.failed {
 		return
 	}
+	v.isClean()
 	if v.ledger, err = ledger.Open(t.Context(), options); err != nil {
 		v.failf("open again: %v", err)
 		return
@@ -309,6 +315,18 @@ func check(t *testing.T, s *script, cr *crash) {
 	v.compareAnswers(v.ask(v.ledger), "opened again")
 	if err := v.ledger.Close(); err != nil {
 		v.failf("close again: %v", err)
+	}
+}
+
+// isClean verifies the store while nobody uses it.
+func (v *survivor) isClean() {
+	v.Helper()
+	if _, err := v.crash.left.Stat("parent/store/FORMAT"); v.failed || errors.Is(err, fs.ErrNotExist) {
+		return // it was not made yet
+	}
+	found, err := ledger.Verify(v.Context(), ledger.Options{Dir: "parent/store", FS: v.crash.left}, ignoreProgress)
+	if err != nil || found.Total != 0 {
+		v.failf("verify: %v, %+v", err, found)
 	}
 }
 
