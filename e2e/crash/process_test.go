@@ -23,11 +23,11 @@ const (
 	stopTimeout  = 60 * time.Second
 )
 
-// build makes the program as it is shipped and returns its path.
+// build makes the program and returns its path.
 func build(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "meterbook")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "github.com/meterbook/meterbook/cmd/meterbook")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "github.com/meterbook/meterbook/e2e/crash/server")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build the program: %v\n%s", err, out)
@@ -105,12 +105,18 @@ func (p *process) kill() {
 	<-p.ended
 }
 
-// stop ends the process gracefully.
-func (p *process) stop() {
+// terminate asks the process to end.
+func (p *process) terminate() {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		p.t.Fatalf("stop the server: %v", err)
 	}
+}
+
+// stop ends the process gracefully.
+func (p *process) stop() {
+	p.t.Helper()
+	p.terminate()
 	select {
 	case <-p.ended:
 		if p.err != nil {

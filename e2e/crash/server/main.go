@@ -1,0 +1,25 @@
+// Command server is meterbook as it is shipped, but that its store merges after
+// few changes, so that a server that lives for a moment merges all the time.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/meterbook/meterbook/internal/cli"
+)
+
+const mergeUnits = 50
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(int(cli.Run(ctx, cli.Env{
+		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, LookupEnv: os.LookupEnv, Now: time.Now,
+		Exit:       func(code cli.ExitCode) { os.Exit(int(code)) },
+		MergeUnits: mergeUnits,
+	})))
+}
