@@ -19,6 +19,10 @@ type pointer struct {
 	Seq  layout.Seq `json:"seq"`
 	Base string     `json:"base"`
 	IDs  string     `json:"ids"`
+	// IDsSum is the checksum at the end of the file IDs, 0 in a pointer that was
+	// written before this was noted. A filter of an earlier time, intact and under
+	// the right name, would take later ids for unknown.
+	IDsSum uint32 `json:"ids_crc32c,omitempty"`
 }
 
 func pointerKey() []byte { return append([]byte{layout.Meta}, "base"...) }
@@ -112,15 +116,13 @@ func (s *sequencer) mergeView(v *view, filter []byte, p *pointer) (*columns.Base
 	if err := s.ledger.checkRoom(); err != nil {
 		return nil, err
 	}
-	if err := columns.Merge(v.base, v.changes(), uint64(v.seq)).Write(o.FS, o.Dir, p.Base); err != nil {
-		return nil, err
-	}
-	if err := writeDurably(o.FS, o.Dir, p.IDs, filter); err != nil {
-		return nil, err
-	}
-	base, err := columns.Open(o.FS, o.Dir, p.Base)
+	base, err := columns.Merge(o.FS, o.Dir, p.Base, v.base, v.changes(), uint64(v.seq))
 	if err != nil {
 		return nil, err
+	}
+	p.IDsSum = checksumAtEnd(filter)
+	if err := writeDurably(o.FS, o.Dir, p.IDs, filter); err != nil {
+		return nil, errors.Join(err, base.Release())
 	}
 	base.Warm(v.base)
 	return base, nil

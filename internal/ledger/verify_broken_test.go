@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -274,7 +275,11 @@ func alterBase(t *testing.T, fs vfs.FS, change func(*columns.Change)) {
 			continue
 		}
 		change(&c)
-		if err := columns.Merge(base, []columns.Change{c}, base.Seq).Write(fs, "store", name); err != nil {
+		merged, err := columns.Merge(fs, "store", name, base, []columns.Change{c}, base.Seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := merged.Release(); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -329,11 +334,26 @@ func TestVerifyNamesAMissingDerivedFile(t *testing.T) {
 	}
 }
 
-func TestVerifyNamesAnIDFilterThatForgets(t *testing.T) {
+// TestVerifyNamesAnIDFilterOfAnotherTime gives a store an intact filter, under the
+// right name, that is not its own. With a pointer of an earlier program, which
+// does not tell them apart, the ids tell.
+func TestVerifyNamesAnIDFilterOfAnotherTime(t *testing.T) {
 	t.Parallel()
 	k, other := keep(t, 7), keep(t, 8)
 	fs, name := k.copy(), derivedFile(t, other.fs, "ids-")
 	data := readAll(t, other.fs, other.fs.PathJoin("store", name))
 	writeAll(t, fs, fs.PathJoin("store", derivedFile(t, fs, "ids-")), data)
+	wantDifference(t, verifyAtRest(t, fs), "id filter", "another one's file")
+	breakStore(t, fs, func(b *broken) {
+		_, value := b.first('m', func(key, _ []byte) bool { return string(key) == "mbase" })
+		var p map[string]any
+		if err := json.Unmarshal(value, &p); err != nil {
+			t.Fatal(err)
+		}
+		if _, has := p["ids_crc32c"]; !has {
+			t.Errorf("pointer %s", value)
+		}
+		b.set([]byte("mbase"), fmt.Appendf(nil, `{"seq":%.0f,"base":%q,"ids":%q}`, p["seq"], p["base"], p["ids"]))
+	})
 	wantDifference(t, verifyAtRest(t, fs), "id filter", "taken for unknown")
 }

@@ -102,18 +102,15 @@ func TestMergingAgainAndAgainIsBuildingFromScratch(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(3) {
 		w, fs := newWorld(seed, 150), vfs.NewMem()
-		var base *Base
+		base := Build(nil, 0)
 		for round := range 12 {
-			before := []string(nil)
-			if base != nil {
-				before = contents(base)
-			}
-			next := Merge(base, w.changes(draw(w, 0, 3, 30, 100)), uint64(round))
-			if base != nil && !slices.Equal(before, contents(base)) {
+			before := contents(base)
+			next := merge(t, base, w.changes(draw(w, 0, 3, 30, 100)), uint64(round))
+			if !slices.Equal(before, contents(base)) {
 				t.Fatalf("seed %d, round %d: the base before was changed", seed, round)
 			}
 			checkBase(t, w, next)
-			scratch := Merge(nil, w.all(), uint64(round))
+			scratch := Build(w.all(), uint64(round))
 			checkBase(t, w, scratch)
 			q := w.wide()
 			if a := read(scratch.Report(&q, Overlay{})); a.differs(t, fmt.Sprintf("seed %d, round %d", seed, round), read(next.Report(&q, Overlay{}))) {
@@ -147,17 +144,17 @@ func rewritten(t *testing.T, fs vfs.FS, b *Base) *Base {
 func TestAResourceWithoutObservationsIsRemoved(t *testing.T) {
 	t.Parallel()
 	w := newWorld(1, 60)
-	base := Merge(nil, w.changes(100), 1)
+	base := Build(w.changes(100), 1)
 	var gone []Change
 	for _, c := range w.all() {
 		gone = append(gone, Change{Key: c.Key})
 	}
-	half := Merge(base, gone[:len(gone)/2], 2)
+	half := merge(t, base, gone[:len(gone)/2], 2)
 	if got := half.Resources(); got != len(gone)-len(gone)/2 || half.Find(gone[0].Key) != NotFound {
 		t.Errorf("%d resources of %d are left", got, len(gone))
 	}
 	checkRanks(t, half)
-	none := Merge(half, gone, 3)
+	none := merge(t, half, gone, 3)
 	if none.Resources()+none.Segments()+none.DaySumCount() != 0 || none.names.count() != 1 {
 		t.Errorf("something is left: %d resources, %d names", none.Resources(), none.names.count())
 	}
@@ -177,7 +174,7 @@ func TestAResourceThatIsAddedOutOfOrderIsABug(t *testing.T) {
 	w := newWorld(1, 20)
 	all := w.changes(100)
 	slices.Reverse(all)
-	Merge(nil, all, 1)
+	Build(all, 1)
 }
 
 // TestABaseStaysMappedWhileItIsRead counts the releases of a base in a mapped
@@ -185,7 +182,7 @@ func TestAResourceThatIsAddedOutOfOrderIsABug(t *testing.T) {
 func TestABaseStaysMappedWhileItIsRead(t *testing.T) {
 	t.Parallel()
 	w, dir := newWorld(2, 50), t.TempDir()
-	if err := Merge(nil, w.changes(100), 1).Write(vfs.Default, dir, "base-1"); err != nil {
+	if err := Build(w.changes(100), 1).Write(vfs.Default, dir, "base-1"); err != nil {
 		t.Fatal(err)
 	}
 	b, err := Open(vfs.Default, dir, "base-1")

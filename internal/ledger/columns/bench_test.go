@@ -35,7 +35,7 @@ func benchBase(b *testing.B) (*Base, *fleet.Fleet) {
 	})
 	dir, name := os.TempDir(), "meterbook-bench-base-"+strconv.Itoa(n)
 	if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-		base := Merge(nil, foldFleet(f), 1)
+		base := Build(foldFleet(f), 1)
 		if err := base.Write(vfs.Default, dir, name); err != nil {
 			b.Fatal(err)
 		}
@@ -117,6 +117,47 @@ func BenchmarkMonth(b *testing.B) {
 				best = min(best, time.Since(start))
 			}
 			b.ReportMetric(float64(best.Nanoseconds())/float64(lines), "ns/line-at-best")
+		})
+	}
+}
+
+// BenchmarkMerge measures a merge of changes that are spread over all resources.
+func BenchmarkMerge(b *testing.B) {
+	base, _ := benchBase(b)
+	dir, step := b.TempDir(), max(1, base.Resources()/65_536)
+	var changes []Change
+	for res := 0; res < base.Resources(); res += step {
+		c := Change{Key: base.Key(res)}
+		if c.Key.Type.Measure() == metering.Counted {
+			c.Sums = base.DaySums(res, metering.Period{From: -1 << 31, To: 1<<31 - 1})
+		} else {
+			c.Timeline = base.Timeline(res)
+		}
+		changes = append(changes, c)
+	}
+	for b.Loop() {
+		merged, err := Merge(vfs.Default, dir, "base", base, changes, 2)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := merged.Release(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(changes)), "changes")
+	b.ReportMetric(float64(base.Resources()), "resources")
+}
+
+// BenchmarkProject measures what the first report of a month waits for.
+func BenchmarkProject(b *testing.B) {
+	base, f := benchBase(b)
+	last := f.End().Day() - 1
+	for name, days := range map[string]metering.Day{"month": 30, "year": 364} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				base.project(metering.Period{From: last - days, To: last + 1}, base.allGroups())
+			}
 		})
 	}
 }

@@ -4,60 +4,58 @@ import (
 	"github.com/meterbook/meterbook/internal/metering"
 )
 
-// Builder makes a base from resources that are added in canonical order, each
-// once: new ones, and ones carried over from the base before.
-type Builder struct {
-	base     Base
-	prev     *Base // nil: none
-	last     metering.ResourceKey
-	meters   map[metering.Meter]uint32
-	tagSets  map[string]uint32
-	oldMeter []uint32 // meter of prev -> meter + 1, 0: not carried over yet
-	oldTags  []uint32
-	oldRank  []uint32 // by new name: its rank in prev, noRank for a new text
-	buf      []byte
+// Change is what a resource is like now. Without segments or sums the resource
+// is gone: all that was observed of it has been retracted.
+type Change struct {
+	Key      metering.ResourceKey
+	Timeline metering.Timeline // of a resource with states
+	Sums     []metering.DaySum // of a counted resource, all of them, by day and meter
 }
 
-// NewBuilder starts a base that may carry over resources of prev, which may be
-// nil. extra is the number of resources that will be added besides.
-func NewBuilder(prev *Base, extra int) *Builder {
-	b := &Builder{prev: prev, meters: map[metering.Meter]uint32{}, tagSets: map[string]uint32{}, oldRank: []uint32{noRank}}
-	b.base.names, b.base.tagSets, b.base.extras = newTexts(), newTexts(), newTexts()
-	if prev == nil {
-		return b
+// gone reports whether nothing is left of the resource.
+func (c *Change) gone() bool {
+	if c.Key.Type.Measure() == metering.Counted {
+		return len(c.Sums) == 0
 	}
-	b.oldMeter = make([]uint32, len(prev.meters))
-	b.oldTags = make([]uint32, prev.tagSets.count())
-	b.reserve(prev, extra)
+	return !c.Timeline.Known
+}
+
+// Build returns a base in memory that holds what the changes say. They are in
+// canonical order, each resource once.
+func Build(changes []Change, seq uint64) *Base {
+	b := newBuilder(len(changes))
+	for i := range changes {
+		switch c := &changes[i]; {
+		case c.gone():
+		case c.Key.Type.Measure() == metering.Counted:
+			b.addDaySums(c.Key, c.Sums)
+		default:
+			b.addTimeline(c.Key, c.Timeline)
+		}
+	}
+	return b.finish(seq)
+}
+
+// builder makes a base of resources that are added in canonical order, each
+// once. It numbers names and extras as it comes to them, so that those of
+// resources side by side are side by side, too: merging relies on it.
+type builder struct {
+	base    Base
+	last    metering.ResourceKey
+	meters  map[metering.Meter]uint32
+	tagSets map[string]uint32
+	buf     []byte
+}
+
+func newBuilder(resources int) *builder {
+	b := &builder{meters: map[metering.Meter]uint32{}, tagSets: map[string]uint32{}}
+	b.base.names, b.base.tagSets, b.base.extras = newTexts(), newTexts(), newTexts()
+	b.base.ids = make([]metering.UUID, 0, resources)
 	return b
 }
 
-// reserve makes room for all that prev holds and extra resources, so that the
-// columns need not be copied while they grow.
-func (b *Builder) reserve(prev *Base, extra int) {
-	n, s, c := len(prev.ids)+extra, len(prev.seg.from)+2*extra, len(prev.cell.day)+extra/8
-	t := &b.base
-	t.ids = make([]metering.UUID, 0, n)
-	t.itemEnd, t.boundary, t.flags = make([]uint32, 0, n), make([]uint32, 0, n), make([]uint8, 0, n)
-	for _, column := range []*[]uint32{&t.seg.from, &t.seg.to, &t.seg.meter, &t.seg.name, &t.seg.tags, &t.seg.extra} {
-		*column = make([]uint32, 0, s)
-	}
-	t.seg.mult = make([]uint64, 0, s)
-	for _, column := range []*[]uint32{&t.cell.meter, &t.cell.name, &t.cell.tags, &t.cell.extra} {
-		*column = make([]uint32, 0, c)
-	}
-	t.cell.day = make([]int32, 0, c)
-	t.cell.hi, t.cell.lo = make([]uint64, 0, c), make([]uint64, 0, c)
-	t.cell.first, t.cell.last = make([]int64, 0, c), make([]int64, 0, c)
-	t.names.off = append(make([]uint32, 0, len(prev.names.off)+extra), 0, 0)
-	t.names.arena = make([]byte, 0, len(prev.names.arena)+16*extra)
-	t.extras.off = append(make([]uint32, 0, len(prev.extras.off)+extra), 0, 0)
-	t.extras.arena = make([]byte, 0, len(prev.extras.arena)+16*extra)
-	b.oldRank = append(make([]uint32, 0, cap(t.names.off)), noRank)
-}
-
 // begin opens a resource and, where it differs, its group.
-func (b *Builder) begin(key metering.ResourceKey) {
+func (b *builder) begin(key metering.ResourceKey) {
 	t := &b.base
 	if len(t.ids) > 0 && b.last.Compare(key) >= 0 {
 		metering.Bug("resource %v added after %v", key, b.last)
@@ -77,7 +75,7 @@ func (b *Builder) begin(key metering.ResourceKey) {
 }
 
 // end closes the resource opened last.
-func (b *Builder) end(boundary metering.Minute, flags uint8) {
+func (b *builder) end(boundary metering.Minute, flags uint8) {
 	t := &b.base
 	items := len(t.seg.from)
 	if b.last.Type.Measure() == metering.Counted {
@@ -88,8 +86,8 @@ func (b *Builder) end(boundary metering.Minute, flags uint8) {
 	t.flags = append(t.flags, flags)
 }
 
-// AddTimeline adds a resource that has states.
-func (b *Builder) AddTimeline(key metering.ResourceKey, tl metering.Timeline) {
+// addTimeline adds a resource that has states.
+func (b *builder) addTimeline(key metering.ResourceKey, tl metering.Timeline) {
 	b.begin(key)
 	seg := &b.base.seg
 	var was described
@@ -110,9 +108,9 @@ func (b *Builder) AddTimeline(key metering.ResourceKey, tl metering.Timeline) {
 	b.end(tl.LastBoundary, flags)
 }
 
-// AddDaySums adds a counted resource with its sums in the order of day and
+// addDaySums adds a counted resource with its sums in the order of day and
 // meter.
-func (b *Builder) AddDaySums(key metering.ResourceKey, sums []metering.DaySum) {
+func (b *builder) addDaySums(key metering.ResourceKey, sums []metering.DaySum) {
 	b.begin(key)
 	c := &b.base.cell
 	var was described
@@ -135,7 +133,7 @@ type described struct {
 	name, tags, extra uint32
 }
 
-func (b *Builder) describe(was *described, t metering.ResourceType, a *metering.Attributes) described {
+func (b *builder) describe(was *described, t metering.ResourceType, a *metering.Attributes) described {
 	if was.attributes != nil && was.attributes.Equal(a) {
 		was.attributes = a
 		return *was
@@ -144,7 +142,7 @@ func (b *Builder) describe(was *described, t metering.ResourceType, a *metering.
 	if was.attributes != nil && was.attributes.Texts[metering.Name] == a.Texts[metering.Name] {
 		now.name = was.name
 	} else {
-		now.name = b.addName([]byte(a.Texts[metering.Name]), noRank)
+		now.name = b.base.names.add([]byte(a.Texts[metering.Name]))
 	}
 	b.buf = appendTags(b.buf[:0], a.Tags)
 	now.tags = b.addTagSet(b.buf)
@@ -158,15 +156,7 @@ func (b *Builder) describe(was *described, t metering.ResourceType, a *metering.
 	return now
 }
 
-func (b *Builder) addName(name []byte, oldRank uint32) uint32 {
-	id := b.base.names.add(name)
-	if int(id) == len(b.oldRank) {
-		b.oldRank = append(b.oldRank, oldRank)
-	}
-	return id
-}
-
-func (b *Builder) addTagSet(set []byte) uint32 {
+func (b *builder) addTagSet(set []byte) uint32 {
 	if len(set) == 0 {
 		return 0
 	}
@@ -178,7 +168,7 @@ func (b *Builder) addTagSet(set []byte) uint32 {
 	return id
 }
 
-func (b *Builder) meter(m metering.Meter) uint32 {
+func (b *builder) meter(m metering.Meter) uint32 {
 	id, ok := b.meters[m]
 	if !ok {
 		id = uint32(len(b.base.meters))
@@ -188,18 +178,11 @@ func (b *Builder) meter(m metering.Meter) uint32 {
 	return id
 }
 
-// Finish returns the base. The builder must not be used afterwards.
-func (b *Builder) Finish(seq uint64) *Base {
+// finish returns the base. The builder must not be used afterwards.
+func (b *builder) finish(seq uint64) *Base {
 	t := &b.base
 	t.Seq = seq
-	t.rank = rankNames(&t.names, b.oldRank, b.prev)
-	out := &Base{
-		Seq: t.Seq, groups: t.groups, ids: t.ids, itemEnd: t.itemEnd, boundary: t.boundary, flags: t.flags,
-		seg: t.seg, cell: t.cell, meters: t.meters, names: t.names, rank: t.rank, tagSets: t.tagSets, extras: t.extras,
-	}
-	out.refs.Store(1)
-	for _, s := range out.sections() {
-		out.size += int64(len(s))
-	}
-	return out
+	t.rank = rankNames(&t.names)
+	t.refs.Store(1)
+	return t
 }

@@ -17,7 +17,7 @@ func TestResourcesOfATypeComeInTheOrderOfTheirIDs(t *testing.T) {
 	}
 	slices.SortFunc(w.keys, metering.ResourceKey.Compare)
 	w.keys = slices.Compact(w.keys)
-	b := Merge(nil, w.changes(100), 1)
+	b := Build(w.changes(100), 1)
 	narrow := report.FullScope()
 	narrow.Projects, narrow.Regions = report.Only[metering.ProjectID](2, 3, 7, 99), report.Only[metering.RegionID](1, 3)
 	for _, scope := range []report.Scope{report.FullScope(), narrow, {}} {

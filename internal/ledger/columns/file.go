@@ -1,6 +1,7 @@
 package columns
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -21,24 +22,6 @@ const (
 	sectionCount  = 30
 	headerSize    = len(magic) + 8 + 8 + sectionCount*24 + 8
 )
-
-// sections lists the columns as bytes, in the order of the file.
-func (b *Base) sections() [][]byte {
-	meters := newTexts()
-	meters.off = meters.off[:1]
-	for _, m := range b.meters {
-		meters.arena = appendMeter(meters.arena, m)
-		meters.off = append(meters.off, uint32(len(meters.arena)))
-	}
-	return [][]byte{
-		raw(b.groups), raw(b.ids), raw(b.itemEnd), raw(b.boundary), raw(b.flags),
-		raw(b.seg.from), raw(b.seg.to), raw(b.seg.meter), raw(b.seg.name), raw(b.seg.tags), raw(b.seg.extra), raw(b.seg.mult),
-		raw(b.cell.day), raw(b.cell.meter), raw(b.cell.name), raw(b.cell.tags), raw(b.cell.extra),
-		raw(b.cell.hi), raw(b.cell.lo), raw(b.cell.first), raw(b.cell.last),
-		raw(meters.off), meters.arena, raw(b.names.off), b.names.arena, raw(b.rank),
-		raw(b.tagSets.off), b.tagSets.arena, raw(b.extras.off), b.extras.arena,
-	}
-}
 
 func (b *Base) setSections(s [][]byte) {
 	b.groups, b.ids, b.itemEnd, b.boundary, b.flags = as[group](s[0]), as[metering.UUID](s[1]), as[uint32](s[2]), as[uint32](s[3]), s[4]
@@ -79,30 +62,6 @@ func as[T any](b []byte) []T {
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
-// Write stores the base in a new file, durably, under its final name: a crash
-// leaves either the whole file or none of that name.
-func (b *Base) Write(fs vfs.FS, dir, name string) error {
-	path := fs.PathJoin(dir, name)
-	f, err := fs.Create(path+".tmp", vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return fmt.Errorf("create base %s: %w", name, err)
-	}
-	err = b.writeTo(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return fmt.Errorf("write base %s: %w", name, err)
-	}
-	if err := fs.Rename(path+".tmp", path); err != nil {
-		return fmt.Errorf("name base %s: %w", name, err)
-	}
-	return SyncDir(fs, dir)
-}
-
 // SyncDir makes the names of a folder durable.
 func SyncDir(fs vfs.FS, dir string) error {
 	d, err := fs.OpenDir(dir)
@@ -119,43 +78,7 @@ func SyncDir(fs vfs.FS, dir string) error {
 	return nil
 }
 
-func (b *Base) writeTo(w io.Writer) error {
-	sections := b.sections()
-	header := append(make([]byte, 0, headerSize), magic...)
-	header = binary.LittleEndian.AppendUint64(header, formatVersion)
-	header = binary.LittleEndian.AppendUint64(header, b.Seq)
-	at := aligned(headerSize)
-	for _, s := range sections {
-		header = binary.LittleEndian.AppendUint64(header, uint64(at))
-		header = binary.LittleEndian.AppendUint64(header, uint64(len(s)))
-		header = binary.LittleEndian.AppendUint64(header, uint64(checksum(s)))
-		at += aligned(len(s))
-	}
-	header = binary.LittleEndian.AppendUint64(header, uint64(checksum(header)))
-	for _, s := range append([][]byte{header}, sections...) {
-		if err := writeAligned(w, s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func aligned(n int) int { return (n + alignment - 1) / alignment * alignment }
-
-// writeAligned writes in pieces, since a device may take a large write badly.
-func writeAligned(w io.Writer, s []byte) error {
-	const piece = 4 << 20
-	rest := aligned(len(s)) - len(s)
-	for len(s) > 0 {
-		n := min(len(s), piece)
-		if _, err := w.Write(s[:n]); err != nil {
-			return err
-		}
-		s = s[n:]
-	}
-	_, err := w.Write(make([]byte, rest))
-	return err
-}
 
 // Open loads a base file: mapped where fs is the machine's own, read otherwise.
 // An error names the file and what is wrong with it.
@@ -207,7 +130,7 @@ func split(data []byte, seq *uint64) ([][]byte, error) {
 		return nil, fmt.Errorf("its header is damaged: the checksum differs")
 	}
 	*seq = field(1)
-	sections := make([][]byte, sectionCount)
+	sections, end := make([][]byte, sectionCount), uint64(headerSize)
 	for i := range sections {
 		at, length, sum := field(2+3*i), field(3+3*i), field(4+3*i)
 		if at > uint64(len(data)) || length > uint64(len(data))-at {
@@ -217,6 +140,15 @@ func split(data []byte, seq *uint64) ([][]byte, error) {
 		if checksum(sections[i]) != uint32(sum) {
 			return nil, fmt.Errorf("section %d is damaged: the checksum differs", i)
 		}
+		if at < end || nonZero(data[end:at]) {
+			return nil, fmt.Errorf("what stands before section %d is damaged: it is not zero", i)
+		}
+		end = at + length
+	}
+	if nonZero(data[end:]) {
+		return nil, fmt.Errorf("what stands behind the last section is damaged: it is not zero")
 	}
 	return sections, nil
 }
+
+func nonZero(b []byte) bool { return bytes.ContainsFunc(b, func(r rune) bool { return r != 0 }) }

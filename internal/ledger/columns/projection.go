@@ -64,6 +64,7 @@ func (b *Base) project(period metering.Period, groups iter.Seq[int]) *Projection
 	p := &Projection{base: b, period: period, priors: make([]prior, 1)}
 	from, to := period.From.FirstMinute(), period.To.FirstMinute()
 	p.minFrom, p.minTo = uint32(from), uint32(to)
+	p.reserve(groups)
 	slots := map[metering.RegionID][]uint32{} // by meter: slot + 1
 	for i := range groups {
 		g := &b.groups[i]
@@ -83,6 +84,28 @@ func (b *Base) project(period metering.Period, groups iter.Seq[int]) *Projection
 	}
 	p.sortSlots()
 	return p
+}
+
+// reserve makes room for the rows, so that they need not be copied while they
+// grow: a row a segment in the period, and one a counted resource.
+func (p *Projection) reserve(groups iter.Seq[int]) {
+	b, n := p.base, 0
+	for i := range groups {
+		g, end := &b.groups[i], b.groupEnd(i)
+		if g.resourceType().Measure() == metering.Counted {
+			n += end - int(g.first)
+			continue
+		}
+		for item := g.firstItem; item < b.itemEnd[end-1]; item++ {
+			if b.seg.to[item] > p.minFrom && b.seg.from[item] < p.minTo {
+				n++
+			}
+		}
+	}
+	p.row = make([]row, 0, n)
+	for _, column := range []*[]uint32{&p.res, &p.item, &p.name, &p.tags} {
+		*column = make([]uint32, 0, n)
+	}
 }
 
 // sortSlots prepares the order of the totals.

@@ -17,7 +17,7 @@ func TestReportsAreWhatTheFoldsSay(t *testing.T) {
 	for seed := range uint64(5) {
 		w := newWorld(seed, 200)
 		w.changes(100)
-		base := Merge(nil, w.all(), 1)
+		base := Build(w.all(), 1)
 		for i := range 150 {
 			q := w.query()
 			want := w.naive(&q)
@@ -33,9 +33,9 @@ func TestAnOverlayIsAsGoodAsAMerge(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(5) {
 		w := newWorld(seed, 200)
-		base := Merge(nil, w.changes(80), 1)
+		base := Build(w.changes(80), 1)
 		fresh := w.changes(draw(w, 1, 10, 60))
-		merged := Merge(base, fresh, 2)
+		merged := merge(t, base, fresh, 2)
 		o := Overlay{Mask: base.NewMask()}
 		for _, c := range fresh {
 			if res := base.Find(c.Key); res != NotFound {
@@ -58,7 +58,7 @@ func TestNarrowReportsAreTheSameFromAKeptProjection(t *testing.T) {
 	w := newWorld(3, 600)
 	w.changes(100)
 	for range 100 {
-		base := Merge(nil, w.all(), 1)
+		base := Build(w.all(), 1)
 		q := w.query()
 		q.Projects = report.Only(metering.ProjectID(1 + w.IntN(12)))
 		want := w.naive(&q)
@@ -82,7 +82,7 @@ func TestNarrowReportsAreTheSameFromAKeptProjection(t *testing.T) {
 func large() (*world, *Base) {
 	w := newWorld(4, 6000)
 	w.changes(100)
-	return w, Merge(nil, w.all(), 1)
+	return w, Build(w.all(), 1)
 }
 
 func TestPagesTogetherAreTheWholeReport(t *testing.T) {
@@ -138,7 +138,7 @@ func TestDeepPagesAreAsShallowOnes(t *testing.T) {
 func TestLimitsAndOffsetsMayBeAnyNumber(t *testing.T) {
 	t.Parallel()
 	w := newWorld(5, 80)
-	base := Merge(nil, w.changes(70), 1)
+	base := Build(w.changes(70), 1)
 	q := w.wide()
 	o := Overlay{Lines: lines(newWorld(6, 30).changes(100), &q)}
 	for _, offset := range []int{0, 1, math.MaxInt - 1, math.MaxInt} {
@@ -157,7 +157,7 @@ func TestLimitsAndOffsetsMayBeAnyNumber(t *testing.T) {
 func TestAReportMayBeLeftBeforeItsEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(7, 80)
-	base := Merge(nil, w.changes(100), 1)
+	base := Build(w.changes(100), 1)
 	q := w.wide()
 	r := base.Report(&q, Overlay{})
 	n := 0
@@ -237,7 +237,7 @@ func TestRadixSortIsAStableSort(t *testing.T) {
 func TestAProjectionIsBuiltOnceHoweverManyAsk(t *testing.T) {
 	t.Parallel()
 	w := newWorld(8, 100)
-	base := Merge(nil, w.changes(100), 1)
+	base := Build(w.changes(100), 1)
 	var builds, together sync.WaitGroup
 	built := make(chan *Projection, 10)
 	builds.Add(1)
@@ -263,7 +263,7 @@ func TestAProjectionIsBuiltOnceHoweverManyAsk(t *testing.T) {
 func TestProjectionsUsedLastAreKeptAndCarriedOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(9, 100)
-	base := Merge(nil, w.changes(100), 1)
+	base := Build(w.changes(100), 1)
 	ask := func(from int) metering.Period {
 		q := w.wide()
 		q.Period = metering.Period{From: worldStart + metering.Day(from), To: worldStart + worldDays}
@@ -282,7 +282,7 @@ func TestProjectionsUsedLastAreKeptAndCarriedOver(t *testing.T) {
 	if base.ProjectionRows() == 0 {
 		t.Error("projections without rows are kept")
 	}
-	next := Merge(base, w.changes(10), 2)
+	next := merge(t, base, w.changes(10), 2)
 	next.Warm(base)
 	if got := next.projections.periods(); !slices.Equal(got, want) {
 		t.Errorf("carried over %v, want %v", got, want)

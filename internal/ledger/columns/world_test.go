@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/report"
 )
@@ -269,4 +271,14 @@ func (w *world) where() *report.FieldFilter {
 		metering.Bug("%s has no field %s", k.Type, field)
 	}
 	return f
+}
+
+// merge merges on a disk in memory.
+func merge(t *testing.T, prev *Base, changes []Change, seq uint64) *Base {
+	t.Helper()
+	base, err := Merge(vfs.NewMem(), "", "base", prev, changes, seq)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base
 }
