@@ -22,7 +22,7 @@ from typing import Any
 import openmeter
 import page
 import process
-from figures import Difference, Figures, Resent
+from figures import ASKED_AGAIN, Difference, Figures, Resent
 from fleet import DAYS_OF_MONTH, START, Fleet, write_hours
 from meterbook import Meterbook, parse
 from openmeter import DECIMAL, FLOAT, OpenMeter
@@ -30,7 +30,6 @@ from openmeter import DECIMAL, FLOAT, OpenMeter
 DEFAULT_RESOURCES = 10_000
 ALL_LINES = 1_000_000_000
 FLOAT_TOLERANCE = Decimal("1e-12")  # of the exact sum: more than rounding explains is a wrong answer
-ASKED_AGAIN = 5
 
 Answer = dict[tuple[Any, ...], Decimal]  # by (project, region, resource), or by (region,)
 
@@ -199,7 +198,6 @@ class Comparison:
         return openmeter.query(START.timestamp(), self.fleet.end.timestamp(), sum_, **more)
 
     def ask_theirs(self) -> None:
-        say("OpenMeter: asking")
         f, subject = self.figures, f"project-{self.project}"
         self.theirs.start()
         f.memory["their start"] = self.theirs.call("memory")
@@ -209,6 +207,7 @@ class Comparison:
             ("project", self.of_project(), their_lines, {"subject": subject}),
             ("resource", self.of_resource(), their_lines, {"subject": subject, "resource": self.resource}),
         ):
+            say(f"OpenMeter: asking: {name}")
             for kind, sum_ in (("float", FLOAT), ("decimal", DECIMAL)):
                 f.timings[name][kind] = self.theirs.call("time", self.sql(sum_, **more))
             must_equal(f"OpenMeter, decimals: {name}", parse_text(self.theirs.call("text", self.sql(DECIMAL, **more))), exact)

@@ -7,6 +7,8 @@ from decimal import Decimal
 from fleet import Fleet
 from process import Memory, Timing
 
+ASKED_AGAIN = 4  # times that the same is asked to see whether sums of floats are the same each time
+
 
 @dataclass(frozen=True)
 class Difference:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import openmeter
-from figures import Difference, Figures
+from figures import ASKED_AGAIN, Difference, Figures
 from fleet import DAYS_OF_MONTH, START
 from process import Memory, Timing
 
@@ -73,12 +73,12 @@ def times(f: Figures) -> str:
     table = ["| question | OpenMeter's query, floats | OpenMeter's query, decimals | Meterbook, exact | Meterbook is faster than floats by | Meterbook answers with |", "|---|---|---|---|---|---|"]
     for name, key, lines in rows:
         t = f.timings[key]
-        table.append(f"| {name} | {cell(t['float'])} | {cell(t['decimal'])} | {cell(t['exact'])} | {ratio(t['float'].p50 / t['exact'].p50)} | {lines} |")
+        table.append(f"| {name} | {cell(t['float'])} | {cell(t['decimal'])} | {cell(t['exact'])} | {ratio(t['float'].p50 / t['exact'].p50)} (CPU {ratio(t['float'].cpu / t['exact'].cpu)}) | {lines} |")
     least = f.timings["least"]["float"]
     by_ours = ratio(least.p50 / f.timings["lines"]["exact"].p50)
     return "\n".join(table) + f"""
 
-- p50 of warm repetitions; in parentheses the processor time of one answer on all cores, and the first answer to that question. Each process had just started before the first row; the files were in the system's page cache.
+- p50 of warm repetitions; in parentheses the processor time of one answer on all cores, which other work on the machine hardly changes, and the first answer to that question. Each process had just started before the first row; the files were in the system's page cache.
 - OpenMeter's query is timed within the process, its result in ClickHouse's binary form, unread. Meterbook is timed by a client over HTTP, until the last byte of the JSON has been read. That favours OpenMeter, whose API would follow.
 - Its lines are grouped by `subject` (the project), `region_id` and `resource_id`, as a line of the report is. Grouped by `resource_id` alone, the least that still tells resources apart, it takes {cell(least)}: Meterbook is faster than that by {by_ours}.
 - Floats are its default; decimals are `aggregation.enableDecimalPrecision`."""
@@ -109,7 +109,7 @@ The sums of its query with floats are right but for rounding:
 
 {chr(10).join(table)}
 
-"Not the same each time": asked 5 times, a sum changed its last digits, since floats are added in the order in which threads finish. (Sums of integers below 2^53, bytes for instance, would be exact in floats too.)"""
+"Not the same each time": asked {ASKED_AGAIN} times, a sum changed its last digits, since floats are added in the order in which threads finish. (Sums of integers below 2^53, bytes for instance, would be exact in floats too.)"""
 
 
 def row(name: str, d: Difference) -> str:
