@@ -44,13 +44,13 @@ class Timing:
 
 
 def repeat(pid: int, call: Callable[[], object]) -> Timing:
-    """Times a call that the process pid answers: once, then 5 to 100 times, for about 3 seconds."""
+    """Times a call that the process pid answers: once, then 5 to 1000 times, for about 2 seconds."""
     begin = time.perf_counter()
     call()
     first = time.perf_counter() - begin
     seconds: list[float] = []
     cpu = cpu_seconds(pid)
-    while len(seconds) < 5 or (sum(seconds) < 3 and len(seconds) < 100):
+    while len(seconds) < 5 or (sum(seconds) < 2 and len(seconds) < 1000):
         begin = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - begin)
