@@ -21,6 +21,7 @@ type Model struct {
 	mu struct {
 		sync.Mutex
 		closed    bool
+		openFrom  metering.Instant // 0: no month was ever closed
 		stored    map[metering.ObservationName]*metering.Observation
 		receipts  map[metering.ObservationName]receipt
 		retracted map[metering.ObservationName]bool
@@ -91,6 +92,27 @@ func (m *Model) Close() error {
 	return nil
 }
 
+// CloseMonths makes the model refuse what would change the months before one.
+func (m *Model) CloseMonths(before metering.Month) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.openFrom = before.Start().Start()
+}
+
+// closesLocked reports whether an observation counts in a closed month: a state
+// if a sample there can see it, the last of which is taken 30 seconds before the
+// month's end; a quantity if it begins there.
+func (m *Model) closesLocked(o *metering.Observation) bool {
+	switch o.Kind {
+	case metering.StateObserved:
+		return o.Time <= m.mu.openFrom-30*metering.Second
+	case metering.QuantityObserved:
+		return o.From < m.mu.openFrom
+	}
+	target := m.mu.stored[metering.ObservationName{Project: o.Name.Project, Source: o.TargetSource, ID: o.TargetID}]
+	return target != nil && target.Kind != metering.RetractionMade && m.closesLocked(target)
+}
+
 func (m *Model) openLocked() error {
 	if m.mu.closed {
 		return metering.Errorf(metering.KindUnavailable, "the store is closed; open it again")
@@ -134,15 +156,18 @@ func (m *Model) refusalLocked(s *report.Submission) *metering.Rejection {
 		return &metering.Rejection{Code: metering.UnknownProject, Field: "data.project_id",
 			Message: fmt.Sprintf("project %d is not registered; register it first", o.Name.Project)}
 	}
-	if o.Kind == metering.RetractionMade {
-		return nil
-	}
-	if _, known := m.mu.regions[o.Resource.Region]; m.strict && !known {
+	if _, known := m.mu.regions[o.Resource.Region]; m.strict && !known && o.Kind != metering.RetractionMade {
 		return &metering.Rejection{Code: metering.UnknownProject, Field: "data.region_id",
 			Message: fmt.Sprintf("region %d is not registered; register it first", o.Resource.Region)}
 	}
+	if m.closesLocked(o) {
+		return &metering.Rejection{Code: metering.PeriodClosed, Message: fmt.Sprintf("the months before %s are closed", m.mu.openFrom)}
+	}
 	at, field := o.Time, "time"
-	if o.Kind == metering.QuantityObserved {
+	switch o.Kind {
+	case metering.RetractionMade:
+		return nil
+	case metering.QuantityObserved:
 		at, field = o.From, "data.from"
 	}
 	if m.retention > 0 && at < m.clock()-m.retention {
