@@ -94,7 +94,7 @@ func keyMembers() map[string]schema {
 		"regions":    narrowing(regionIDSchema()).with("maxItems", access.MaxNarrowedIDs),
 		"types":      narrowing(enumOf(typeNames()...)),
 		"rate_limit": integerFromTo(1, access.MaxRequestsPerSecond).orNull().describe("Requests a second; null: the server's default."),
-		"expires_at": eventTimeSchema().orNull().describe("From then on the key is refused; null: never."),
+		"expires_at": instantSchema().orNull().describe("From then on the key is refused; null: never."),
 	}
 }
 

@@ -20,7 +20,7 @@ func auditTexts() map[string]operationText {
 				"With as_of, the lines are those of a report that was asked at that instant: what was received after it is unknown, and no minute after it counts. " +
 				fmt.Sprintf("From one consistent snapshot. A period in which more than %d observations would have to be read is not valid.", report.MaxAudited),
 			query: append(periodParameters(),
-				queryParameter("as_of", "The instant of the report; not in the future. Left out: now.", eventTimeSchema()),
+				queryParameter("as_of", "The instant of the report; not in the future. Left out: now.", instantSchema()),
 				queryParameter("limit", "The greatest number of observations to list.", integerFromTo(1, MaxAuditPage).with("default", DefaultAuditPage)),
 				queryParameter("offset", "The number of observations to skip.", integerFromTo(0, maxOffset).with("default", 0))),
 			answers: map[int]map[string]any{http.StatusOK: answer("The account.", "Account")}},

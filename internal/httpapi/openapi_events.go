@@ -2,8 +2,11 @@ package httpapi
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/meterbook/meterbook/internal/ingest"
 	"github.com/meterbook/meterbook/internal/metering"
@@ -47,9 +50,14 @@ func eventSchemas() map[string]schema {
 	return schemas
 }
 
-// eventTimeSchema is an instant that a source tells: with Z or an offset.
-func eventTimeSchema() schema {
-	return schema{"type": "string", "format": "date-time", "pattern": "^" + yearPattern + dayPattern + clockPattern + zonePattern + "$"}
+// instantSchema is an instant that somebody tells: with Z or an offset.
+func instantSchema() schema { return instantOf(yearPattern) }
+
+// eventTimeSchema is an instant of an event: from 2000 on.
+func eventTimeSchema() schema { return instantOf("[2-9][0-9]{3}") }
+
+func instantOf(years string) schema {
+	return schema{"type": "string", "format": "date-time", "pattern": "^" + years + dayPattern + clockPattern + zonePattern + "$"}
 }
 
 // sourceText is a URI-reference, of which only what would be sure to go wrong is
@@ -70,7 +78,7 @@ func envelopeSchema(eventType, data string) schema {
 			"id":              plainText(metering.MaxIDBytes).describe(fmt.Sprintf("The event's id in its source, up to %d bytes.", metering.MaxIDBytes)),
 			"time":            eventTimeSchema(),
 			"sequence":        schema{"type": []string{"string", "null"}, "pattern": "^[0-9]*$", "description": "A decimal integer from 0 to 2^63-1 that orders states of one instant; 0 when absent."},
-			"datacontenttype": schema{"type": []string{"string", "null"}},
+			"datacontenttype": schema{"type": []string{"string", "null"}, "pattern": `^((application|text)/(json|[0-9a-z]+\+json))?$`, "description": "JSON, which it also is when absent."},
 			"data":            schemaRef(data),
 		},
 	}
@@ -176,11 +184,12 @@ func quantityDataSchema(t metering.ResourceType) schema {
 // number where the sender's JSON library does not round it.
 func quantitySchema(t metering.ResourceType) schema {
 	pattern := fmt.Sprintf(`^[0-9]{1,%d}(\.[0-9]{1,%d})?$`, metering.MaxQuantityWhole, metering.MaxQuantityPlaces)
+	number := schema{"type": "number", "minimum": 0, "exclusiveMaximum": jsontext.Value("1" + strings.Repeat("0", metering.MaxQuantityWhole))}
 	s := schema{"description": fmt.Sprintf("Up to %d digits before and %d after the point.", metering.MaxQuantityWhole, metering.MaxQuantityPlaces)}
 	if t.Unit() == metering.UnitBytes {
-		pattern, s["description"] = "^[0-9]{1,19}$", "A whole number up to 2^63-1."
+		pattern, number, s["description"] = "^[0-9]{1,19}$", integerFromTo(0, math.MaxInt64), "A whole number up to 2^63-1."
 	}
-	s["anyOf"] = []schema{{"type": "string", "pattern": pattern}, {"type": "number", "minimum": 0}}
+	s["anyOf"] = []schema{{"type": "string", "pattern": pattern}, number}
 	return s
 }
 
