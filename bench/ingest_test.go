@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"net/http"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -58,7 +60,7 @@ func BenchmarkIngest(b *testing.B) {
 // batches are the bodies of a fleet's history, half of its events.
 func batches(b *testing.B) (bodies [][]byte, events int) {
 	b.Helper()
-	tapes, err := record(scaleOf(10_000, 12).fleet(), b.TempDir())
+	tapes, err := record(scaleOf(benchResources(b), 12).fleet(), b.TempDir())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -86,4 +88,18 @@ func batches(b *testing.B) (bodies [][]byte, events int) {
 		}
 	}
 	return bodies, events
+}
+
+// benchResources is the size of the fleet: 10,000, or METERBOOK_BENCH_RESOURCES.
+func benchResources(b *testing.B) int {
+	b.Helper()
+	text := os.Getenv("METERBOOK_BENCH_RESOURCES")
+	if text == "" {
+		return 10_000
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
 }

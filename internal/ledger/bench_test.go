@@ -82,7 +82,7 @@ func BenchmarkProjectsOfAClient(b *testing.B) {
 // BenchmarkMonth asks for the last month of a fleet, merged into the base and
 // all in the delta.
 func BenchmarkMonth(b *testing.B) {
-	for _, resources := range []int{10_000} {
+	for _, resources := range []int{10_000, 30_000} {
 		l, f := loaded(b, resources)
 		q := report.Query{
 			Period: metering.Period{From: f.End().Day() - 31, To: f.End().Day()}, Now: f.End(), Limit: 10,

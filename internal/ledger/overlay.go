@@ -9,11 +9,11 @@ import (
 )
 
 // overlay returns what the delta changes in the answer to a query.
-func (v *view) overlay(q *report.Query) columns.Overlay {
+func (v *view) overlay(q *report.Query) *columns.Overlay {
+	b := overlayBuilder{view: v, q: q, overlay: columns.NewOverlay(q)}
 	if len(v.log) == 0 {
-		return columns.Overlay{}
+		return b.overlay
 	}
-	b := overlayBuilder{view: v, q: q}
 	b.from, b.to = q.Period.Minutes(q.Now)
 	v.latest(b.irrelevant, b.add)
 	b.addCounted()
@@ -24,7 +24,7 @@ type overlayBuilder struct {
 	view     *view
 	q        *report.Query
 	from, to metering.Minute
-	overlay  columns.Overlay
+	overlay  *columns.Overlay
 	usages   []metering.Usage // memory of the resource in hand
 	// days collects the changed days of counted resources, which are summed
 	// together with the days that did not change.
@@ -101,7 +101,7 @@ func (b *overlayBuilder) addLines(key metering.ResourceKey, usages []metering.Us
 	for i := range usages {
 		line := report.LineOf(key, &usages[i])
 		if b.q.Selects(&line) {
-			b.overlay.Lines = append(b.overlay.Lines, line)
+			b.overlay.Add(&line)
 		}
 	}
 }

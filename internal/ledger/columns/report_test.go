@@ -21,7 +21,7 @@ func TestReportsAreWhatTheFoldsSay(t *testing.T) {
 		for i := range 150 {
 			q := w.query()
 			want := w.naive(&q)
-			if want.differs(t, fmt.Sprintf("seed %d, query %d: %+v", seed, i, q), read(base.Report(&q, Overlay{}))) {
+			if want.differs(t, fmt.Sprintf("seed %d, query %d: %+v", seed, i, q), read(base.Report(&q, NewOverlay(&q)))) {
 				return
 			}
 		}
@@ -36,17 +36,10 @@ func TestAnOverlayIsAsGoodAsAMerge(t *testing.T) {
 		base := Build(w.changes(80), 1)
 		fresh := w.changes(draw(w, 1, 10, 60))
 		merged := merge(t, base, fresh, 2)
-		o := Overlay{Mask: base.NewMask()}
-		for _, c := range fresh {
-			if res := base.Find(c.Key); res != NotFound {
-				o.Mask.Add(res)
-			}
-		}
 		for i := range 100 {
 			q := w.query()
-			o.Lines = lines(fresh, &q)
-			want := read(merged.Report(&q, Overlay{}))
-			if want.differs(t, fmt.Sprintf("seed %d, query %d: %+v", seed, i, q), read(base.Report(&q, o))) {
+			want := read(merged.Report(&q, NewOverlay(&q)))
+			if want.differs(t, fmt.Sprintf("seed %d, query %d: %+v", seed, i, q), read(base.Report(&q, laid(base, fresh, &q)))) {
 				return
 			}
 		}
@@ -62,17 +55,17 @@ func TestNarrowReportsAreTheSameFromAKeptProjection(t *testing.T) {
 		q := w.query()
 		q.Projects = report.Only(metering.ProjectID(1 + w.IntN(12)))
 		want := w.naive(&q)
-		want.differs(t, "read from the base", read(base.Report(&q, Overlay{})))
+		want.differs(t, "read from the base", read(base.Report(&q, NewOverlay(&q))))
 		if kept := base.projections.periods(); len(kept) != 0 {
 			t.Fatalf("a narrow query projected %v", kept)
 		}
 		all := w.wide()
 		all.Period = q.Period
-		base.Report(&all, Overlay{}).Close()
+		base.Report(&all, NewOverlay(&all)).Close()
 		if kept := base.projections.periods(); len(kept) != 1 {
 			t.Fatalf("a wide query keeps %v", kept)
 		}
-		if want.differs(t, fmt.Sprintf("kept: %+v", q), read(base.Report(&q, Overlay{}))) {
+		if want.differs(t, fmt.Sprintf("kept: %+v", q), read(base.Report(&q, NewOverlay(&q)))) {
 			return
 		}
 	}
@@ -91,10 +84,10 @@ func TestPagesTogetherAreTheWholeReport(t *testing.T) {
 	for range 4 {
 		q := w.wide()
 		q.Order = w.order()
-		whole := read(base.Report(&q, Overlay{}))
+		whole := read(base.Report(&q, NewOverlay(&q)))
 		var pages []string
 		for q.Limit = 700; q.Offset <= whole.count; q.Offset += q.Limit {
-			page := read(base.Report(&q, Overlay{}))
+			page := read(base.Report(&q, NewOverlay(&q)))
 			if page.count != whole.count || !slices.Equal(page.totals, whole.totals) {
 				t.Fatal("count or totals depend on the page")
 			}
@@ -112,23 +105,16 @@ func TestDeepPagesAreAsShallowOnes(t *testing.T) {
 	t.Parallel()
 	w, base := large()
 	fresh := w.changes(50)
-	o := Overlay{Mask: base.NewMask()}
-	for _, c := range fresh {
-		if res := base.Find(c.Key); res != NotFound {
-			o.Mask.Add(res)
-		}
-	}
 	for range 3 {
 		q := w.wide()
 		q.Order = w.order()
-		o.Lines = lines(fresh, &q)
 		whole := w.naive(&q)
 		for _, end := range []int{1, maxHeap - 1, maxHeap, maxHeap + 1, maxHeap + 700, math.MaxInt} {
 			q.Offset = max(0, min(end, whole.count)-5)
 			q.Limit = end - q.Offset
 			want := whole
 			want.lines = whole.lines[q.Offset:min(end, whole.count)]
-			if want.differs(t, fmt.Sprintf("order %v, lines up to %d", q.Order, end), read(base.Report(&q, o))) {
+			if want.differs(t, fmt.Sprintf("order %v, lines up to %d", q.Order, end), read(base.Report(&q, laid(base, fresh, &q)))) {
 				return
 			}
 		}
@@ -140,12 +126,12 @@ func TestLimitsAndOffsetsMayBeAnyNumber(t *testing.T) {
 	w := newWorld(5, 80)
 	base := Build(w.changes(70), 1)
 	q := w.wide()
-	o := Overlay{Lines: lines(newWorld(6, 30).changes(100), &q)}
+	fresh := newWorld(6, 30).changes(100)
 	for _, offset := range []int{0, 1, math.MaxInt - 1, math.MaxInt} {
 		for _, limit := range []int{1, math.MaxInt/2 + 1, math.MaxInt - 1, math.MaxInt} {
 			for _, order := range []report.OrderField{report.ByProject, report.ByValue} {
 				q.Offset, q.Limit, q.Order = offset, limit, []report.OrderTerm{{Field: order}}
-				a := read(base.Report(&q, o))
+				a := read(base.Report(&q, laid(base, fresh, &q)))
 				if want := max(0, min(a.count-offset, limit)); a.count == 0 || len(a.lines) != want {
 					t.Errorf("offset %d, limit %d: %d lines of %d", offset, limit, len(a.lines), a.count)
 				}
@@ -159,7 +145,7 @@ func TestAReportMayBeLeftBeforeItsEnd(t *testing.T) {
 	w := newWorld(7, 80)
 	base := Build(w.changes(100), 1)
 	q := w.wide()
-	r := base.Report(&q, Overlay{})
+	r := base.Report(&q, NewOverlay(&q))
 	n := 0
 	for range r.Lines {
 		if n++; n == 3 {
@@ -267,7 +253,7 @@ func TestProjectionsUsedLastAreKeptAndCarriedOver(t *testing.T) {
 	ask := func(from int) metering.Period {
 		q := w.wide()
 		q.Period = metering.Period{From: worldStart + metering.Day(from), To: worldStart + worldDays}
-		base.Report(&q, Overlay{}).Close()
+		base.Report(&q, NewOverlay(&q)).Close()
 		return q.Period
 	}
 	var p [5]metering.Period
@@ -290,5 +276,5 @@ func TestProjectionsUsedLastAreKeptAndCarriedOver(t *testing.T) {
 	q := w.wide()
 	q.Period = p[4]
 	naive := w.naive(&q)
-	naive.differs(t, "carried over", read(next.Report(&q, Overlay{})))
+	naive.differs(t, "carried over", read(next.Report(&q, NewOverlay(&q))))
 }

@@ -163,8 +163,18 @@ func lines(changes []Change, q *report.Query) (selected []report.Line) {
 func (w *world) naive(q *report.Query) answer {
 	all := lines(w.all(), q)
 	slices.SortFunc(all, func(a, b report.Line) int { return report.Compare(q.Order, &a, &b) })
-	a := answer{count: len(all), totals: addTotals(nil, all)}
-	slices.SortFunc(a.totals, func(x, y report.Total) int { return x.Compare(&y) })
+	a := answer{count: len(all)}
+	for _, l := range all {
+		fresh := report.Total{Region: l.Resource.Region, Meter: l.Meter, Value: l.Value}
+		at, found := slices.BinarySearchFunc(a.totals, fresh, func(x, y report.Total) int { return x.Compare(&y) })
+		switch {
+		case !l.Meter.Type.HasTotals():
+		case found:
+			a.totals[at].Value = a.totals[at].Value.Add(l.Value)
+		default:
+			a.totals = slices.Insert(a.totals, at, fresh)
+		}
+	}
 	for i := min(q.Offset, len(all)); i < len(all) && i-q.Offset < q.Limit; i++ {
 		a.lines = append(a.lines, show(&all[i]))
 	}
@@ -281,4 +291,19 @@ func merge(t *testing.T, prev *Base, changes []Change, seq uint64) *Base {
 		t.Fatal(err)
 	}
 	return base
+}
+
+// laid is the overlay of changes over a base.
+func laid(base *Base, changes []Change, q *report.Query) *Overlay {
+	o := NewOverlay(q)
+	o.Mask = base.NewMask()
+	for _, c := range changes {
+		if res := base.Find(c.Key); res != NotFound {
+			o.Mask.Add(res)
+		}
+	}
+	for _, l := range lines(changes, q) {
+		o.Add(&l)
+	}
+	return o
 }

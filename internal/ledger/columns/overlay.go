@@ -1,0 +1,83 @@
+package columns
+
+import (
+	"slices"
+
+	"github.com/meterbook/meterbook/internal/metering"
+	"github.com/meterbook/meterbook/internal/report"
+)
+
+// Overlay is what changed after a base was built, as one report sees it: the
+// selected lines of changed and new resources, of which it keeps what the report
+// needs.
+type Overlay struct {
+	Mask Mask // resources of the base that have changed; nil: none
+
+	order  []report.OrderTerm
+	most   int // the number of lines that the page may need
+	count  int
+	totals map[totalPlace]metering.Amount
+	first  []report.Line // sorted once there are most of them, if they are few
+}
+
+// totalPlace is where a total is summed.
+type totalPlace struct {
+	region metering.RegionID
+	meter  metering.Meter
+}
+
+// NewOverlay returns an overlay without changes.
+func NewOverlay(q *report.Query) *Overlay {
+	return &Overlay{order: q.Order, most: pageEnd(q), totals: map[totalPlace]metering.Amount{}}
+}
+
+// Add takes a selected line, in any order. The attributes must stay as they are;
+// the line itself may be used again.
+func (o *Overlay) Add(l *report.Line) {
+	o.count++
+	if l.Meter.Type.HasTotals() {
+		at := totalPlace{l.Resource.Region, l.Meter}
+		o.totals[at] = o.totals[at].Add(l.Value)
+	}
+	if o.most > maxHeap || len(o.first) < o.most {
+		if o.first = append(o.first, *l); len(o.first) == o.most && o.most <= maxHeap {
+			o.sort()
+		}
+		return
+	}
+	if o.most == 0 || report.Compare(o.order, l, &o.first[o.most-1]) >= 0 {
+		return
+	}
+	at, _ := slices.BinarySearchFunc(o.first, l, func(x report.Line, l *report.Line) int { return report.Compare(o.order, &x, l) })
+	copy(o.first[at+1:], o.first[at:])
+	o.first[at] = *l
+}
+
+func (o *Overlay) sort() {
+	slices.SortFunc(o.first, func(x, y report.Line) int { return report.Compare(o.order, &x, &y) })
+}
+
+// sorted returns the first lines in order, as many as the page may need.
+func (o *Overlay) sorted() []report.Line {
+	o.sort()
+	return o.first
+}
+
+// addTotals adds the lines to totals that are in order.
+func (o *Overlay) addTotals(totals []report.Total) []report.Total {
+	known := len(totals)
+	for i := range totals {
+		at := totalPlace{totals[i].Region, totals[i].Meter}
+		if v, ok := o.totals[at]; ok {
+			totals[i].Value = totals[i].Value.Add(v)
+			delete(o.totals, at)
+		}
+	}
+	for at, v := range o.totals {
+		totals = append(totals, report.Total{Region: at.region, Meter: at.meter, Value: v})
+	}
+	if len(totals) > known {
+		slices.SortFunc(totals, func(x, y report.Total) int { return x.Compare(&y) })
+	}
+	return totals
+}
