@@ -292,7 +292,7 @@ func TestAPebbleThatGivesUpStopsWritesOnly(t *testing.T) {
 	var pending []report.Pending
 	for i := range 4 { // more than a block of Pebble's log, less than its memory
 		batch := machines(100+i*150, 150)
-		for len(batch) < ledger.GroupObservations {
+		for len(batch) < ledger.DefaultGroupObservations {
 			batch = append(batch, batch[0]) // a group of its own
 		}
 		p, err := v.ledger.Submit(t.Context(), batch)

@@ -50,7 +50,7 @@ func judgeFormatText(dir string, text []byte) error {
 	number, isStore := strings.CutPrefix(strings.TrimSpace(string(text)), formatPrefix)
 	version, err := strconv.Atoi(number)
 	switch {
-	case !isStore || err != nil:
+	case !isStore || err != nil || strconv.Itoa(version) != number:
 		return fmt.Errorf("%s is not a meterbook store: its file %s says %.40q", dir, formatFile, text)
 	case version > formatVersion:
 		return fmt.Errorf("store %s has format %d, made by a newer meterbook; this one reads up to %d: use the newer program", dir, version, formatVersion)

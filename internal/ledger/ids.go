@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -91,30 +90,64 @@ func idChecksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc3
 
 var errFilterDamaged = errors.New("the id filter is damaged: the checksum differs")
 
-func readIDFilter(fs vfs.FS, path string) (*idFilter, error) {
-	data, err := readFile(fs, path)
+// readIDFilter reads the filter that a pointer names in a store's folder.
+func readIDFilter(fs vfs.FS, dir string, p *pointer) (*idFilter, error) {
+	data, err := readFile(fs, fs.PathJoin(dir, p.IDs))
 	if err != nil {
 		return nil, err
 	}
-	return parseIDFilter(data)
+	f, err := parseIDFilter(data)
+	if err == nil && p.IDsSum != 0 && p.IDsSum != checksumAtEnd(data) {
+		return nil, fmt.Errorf("the id filter is another one's file: its checksum is %08x, not %08x", checksumAtEnd(data), p.IDsSum)
+	}
+	return f, err
 }
 
-// parseIDFilter reads what snapshot returned.
+// checksumAtEnd returns the checksum that ends a filter's file.
+func checksumAtEnd(data []byte) uint32 { return binary.LittleEndian.Uint32(data[len(data)-4:]) }
+
+// parseIDFilter reads what snapshot returned. It trusts no length, although the
+// checksum is right: who restores a backup may have it from anybody.
 func parseIDFilter(data []byte) (*idFilter, error) {
 	end := len(data) - 4
 	if end < 16 || idChecksum(data[:end]) != binary.LittleEndian.Uint32(data[end:]) {
 		return nil, errFilterDamaged
 	}
-	f := &idFilter{room: uint(binary.LittleEndian.Uint64(data))}
-	r := bufio.NewReader(bytes.NewReader(data[16:end]))
+	f, rest := &idFilter{room: uint(binary.LittleEndian.Uint64(data))}, data[16:end]
 	for range binary.LittleEndian.Uint64(data[8:]) {
-		filter := &bloom.BloomFilter{}
-		if _, err := filter.ReadFrom(r); err != nil {
-			return nil, fmt.Errorf("read id filter: %w", err)
+		filter, n := parseBloom(rest, uint(firstFilterIDs)<<len(f.filters))
+		if filter == nil {
+			return nil, errFilterForm
 		}
-		f.filters = append(f.filters, filter)
+		f.filters, rest = append(f.filters, filter), rest[n:]
+	}
+	if len(f.filters) == 0 || len(rest) > 0 || f.room > uint(firstFilterIDs)<<(len(f.filters)-1) {
+		return nil, errFilterForm
 	}
 	return f, nil
+}
+
+var errFilterForm = errors.New("the id filter is not of this form")
+
+// parseBloom reads one filter for so many ids, as the library writes it: its
+// bits, its hashes, its bits again, and the bits themselves. It returns how many
+// bytes that were, and nil for what is none.
+func parseBloom(data []byte, ids uint) (*bloom.BloomFilter, int) {
+	const head = 3 * 8
+	if len(data) < head {
+		return nil, 0
+	}
+	field := func(i int) uint64 { return binary.BigEndian.Uint64(data[8*i:]) }
+	bits := uint64(ids) * filterBitsPerID
+	n := head + int(bits/8)
+	if field(0) != bits || field(1) != filterHashes || field(2) != bits || len(data) < n {
+		return nil, 0
+	}
+	filter := &bloom.BloomFilter{}
+	if _, err := filter.ReadFrom(bytes.NewReader(data[:n])); err != nil {
+		return nil, 0
+	}
+	return filter, n
 }
 
 // rebuildIDFilter makes the filter from the ids in the store.

@@ -27,9 +27,9 @@ const observationsDir = "observations"
 const (
 	// QueueLength is the number of batches that may wait for the sequencer.
 	QueueLength = 64
-	// GroupObservations is the number of observations after which a group is
-	// closed: enough to share an fsync, few enough to answer soon.
-	GroupObservations = 16_384
+	// DefaultGroupObservations is the number of observations after which a group
+	// is closed: enough to share an fsync, few enough to answer soon.
+	DefaultGroupObservations = 16_384
 	// GroupBytes is the size after which a group is closed: far below what
 	// Pebble takes in one batch.
 	GroupBytes = 64 << 20
@@ -59,8 +59,9 @@ type Options struct {
 	StrictProjects bool
 	// Retention, when positive, refuses observations of what is longer ago.
 	Retention time.Duration
-	// MergeUnits replaces DefaultMergeUnits when positive.
-	MergeUnits int
+	// MergeUnits and GroupObservations replace DefaultMergeUnits and
+	// DefaultGroupObservations when positive.
+	MergeUnits, GroupObservations int
 	// CacheBytes and MemTableBytes replace DefaultCacheBytes and
 	// DefaultMemTableBytes when positive.
 	CacheBytes, MemTableBytes int64
@@ -117,6 +118,9 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	}
 	if o.MergeUnits <= 0 {
 		o.MergeUnits = DefaultMergeUnits
+	}
+	if o.GroupObservations <= 0 {
+		o.GroupObservations = DefaultGroupObservations
 	}
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = DefaultCacheBytes

@@ -82,7 +82,7 @@ func (l *Ledger) openIDs(p pointer) (f *idFilter, remade bool, err error) {
 	if p.IDs == "" {
 		return newIDFilter(), false, nil
 	}
-	f, err = readIDFilter(l.options.FS, l.options.FS.PathJoin(l.options.Dir, p.IDs))
+	f, err = readIDFilter(l.options.FS, l.options.Dir, &p)
 	if err == nil {
 		return f, false, nil
 	}

@@ -122,7 +122,7 @@ func (s *sequencer) stop() { <-s.stopped }
 // gather takes what else is waiting, as far as a group goes.
 func (s *sequencer) gather(first *request) []*request {
 	requests, n, size := []*request{first}, len(first.items), first.size
-	for n < GroupObservations && size < GroupBytes {
+	for n < s.ledger.options.GroupObservations && size < GroupBytes {
 		select {
 		case r := <-s.queue:
 			requests, n, size = append(requests, r), n+len(r.items), size+r.size

@@ -98,7 +98,7 @@ func (v *verifier) loadDerived(o *Options) {
 		v.base = base
 	}
 	if v.pointer.IDs != "" {
-		ids, err := readIDFilter(o.FS, o.FS.PathJoin(o.Dir, v.pointer.IDs))
+		ids, err := readIDFilter(o.FS, o.Dir, &v.pointer)
 		if err != nil {
 			v.differ(checkIDFilter, v.pointer.IDs, err.Error(), "an id filter: a start makes it again, which takes long")
 		}
