@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
 	"math"
@@ -33,7 +34,7 @@ type chart struct {
 
 func chartList() []chart {
 	return []chart{
-		{chartSize, "Month, whole fleet, slowest order", "live resources", true},
+		{chartSize, "Month, whole fleet, by billing value", "live resources", true},
 		{chartPeriod, "Whole fleet, by length of the period", "days", false},
 		{chartHistory, "The same month after years of history", "years", false},
 		{chartHits, "Month, whole fleet, by share of lines that a filter selects", "percent of the lines", false},
@@ -60,6 +61,7 @@ func colours() []color.Color {
 
 func (c *chart) draw(path string, series map[string][]point) error {
 	p := plot.New()
+	p.Title.Padding, p.X.Label.Padding, p.Y.Label.Padding = vg.Points(6), vg.Points(4), vg.Points(4)
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = c.title, c.x, "ms (p50)"
 	p.BackgroundColor = color.White
 	p.Legend.Top, p.Legend.Left = true, true
@@ -89,7 +91,23 @@ func (c *chart) draw(path string, series map[string][]point) error {
 	} else {
 		p.X.Min, p.Y.Min, p.Y.Max = 0, 0, greatest*1.35
 	}
-	return p.Save(15*vg.Centimeter, 9*vg.Centimeter, path)
+	if c.id == chartHits {
+		p.X.Max = 104 // the last label would be cut
+	}
+	return save(p, path)
+}
+
+// save writes a chart as SVG, in a typeface that readers have.
+func save(p *plot.Plot, path string) error {
+	w, err := p.WriterTo(15*vg.Centimeter, 9*vg.Centimeter, "svg")
+	if err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	if _, err := w.WriteTo(&text); err != nil {
+		return err
+	}
+	return os.WriteFile(path, bytes.ReplaceAll(text.Bytes(), []byte("Liberation Serif"), []byte("Liberation Sans,Arial,sans-serif")), 0o644)
 }
 
 // decades marks 1, 2 and 5 times the powers of ten.

@@ -60,7 +60,7 @@ CREATE TABLE segments AS
 	ORDER BY line, from_min;
 CREATE TABLE segments_by_end AS SELECT * EXCLUDE (size, attributes) FROM segments ORDER BY to_min, line, from_min;
 CREATE TABLE days AS
-	SELECT line, total, project, region, type, day, amount, first, last, name_rank, attributes
+	SELECT line, total, project, region, type, day, coalesce(lag(day) OVER (PARTITION BY line ORDER BY day), -1) AS prev_day, amount, first, last, name_rank, attributes
 	FROM stage_days s JOIN lines USING (project, region, type, id_hi, id_lo, meter) LEFT JOIN names USING (name)
 	ORDER BY line, day;
 DROP TABLE stage_segments;

@@ -77,7 +77,7 @@ func (r peerReport) unsummed(table string) string {
 	return r.fill(`SELECT 0 AS kind, total AS id, sum(` + clipped + `) AS amount, count(*) FILTER (prev_to <= $from) AS lines
 FROM ` + table + ` WHERE ` + inPeriod + ` GROUP BY total
 UNION ALL
-SELECT 0, total, sum(amount), count(DISTINCT line) FROM days WHERE ` + inDays + ` GROUP BY total
+SELECT 0, total, sum(amount), count(*) FILTER (prev_day < $day_from) FROM days WHERE ` + inDays + ` GROUP BY total
 UNION ALL
 SELECT 1, line, NULL, NULL FROM (SELECT line FROM (
 	` + r.candidates(table) + `
@@ -104,6 +104,15 @@ func (r peerReport) candidates(table string) string {
 	default:
 		return "SELECT line, " + field + " AS key" + first
 	}
+}
+
+// tenBestTwice is candidates for the order by value: a multiplication that does
+// not fit 64 bits would be an error.
+func (r peerReport) tenBestTwice() string {
+	one := "prev_to <= $from AND next_from >= $to"
+	return `SELECT line, key::HUGEINT AS key FROM (SELECT line, ` + clipped + ` AS key FROM segments_by_end WHERE ` + inPeriod + ` AND ` + one + ` ` + bestTen + `)
+	UNION ALL
+	SELECT line, sum(` + clipped + `) FROM segments_by_end WHERE ` + inPeriod + ` AND NOT (` + one + `) GROUP BY line`
 }
 
 // clippedSQL makes a table of the month's lines, as Meterbook makes a projection
@@ -153,44 +162,46 @@ func (p *peer) prepare(ctx context.Context, r peerReport, variant, text string) 
 
 // variants are the ways to ask that are tried for each order.
 func (r peerReport) variants() map[string]string {
-	return map[string]string{
+	variants := map[string]string{
 		"grouped by line":                  r.grouped("segments"),
 		"grouped by line, by end":          r.grouped("segments_by_end"),
 		"without grouping by line":         r.unsummed("segments"),
 		"without grouping by line, by end": r.unsummed("segments_by_end"),
 	}
+	if strings.HasPrefix(r.order, "billing_value") {
+		// The ten best of the lines of one segment are found in 64 bits.
+		variants["without grouping by line, by end, ten best twice"] = strings.Replace(r.unsummed("segments_by_end"), r.fill(r.candidates("segments_by_end")), r.fill(r.tenBestTwice()), 1)
+	}
+	return variants
 }
 
 // fastest tries every variant a few times, checks that all answer alike, and
-// times the one with the least median well.
-func (p *peer) fastest(ctx context.Context, r peerReport, variants map[string]string, times int, want *answer) (*statement, timings, error) {
+// returns the one with the least median.
+func (p *peer) fastest(ctx context.Context, r peerReport, variants map[string]string, want *answer) (*statement, error) {
 	var best *statement
 	var bestTook time.Duration
 	for _, variant := range sortedKeys(variants) {
 		s, err := p.prepare(ctx, r, variant, variants[variant])
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if err := s.check(ctx, want); err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", variant, err)
+			return nil, fmt.Errorf("%s: %w", variant, err)
 		}
-		t, err := s.time(ctx, 3)
+		t, err := repeat(3, func() error { return s.fetchOnly(ctx) })
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if best == nil || t.p50() < bestTook {
 			best, bestTook = s, t.p50()
 		}
 	}
-	t, err := best.time(ctx, times)
-	return best, t, err
+	return best, nil
 }
 
-func (s *statement) time(ctx context.Context, times int) (timings, error) {
-	return repeat(times, func() error {
-		_, err := s.fetch(ctx)
-		return err
-	})
+func (s *statement) fetchOnly(ctx context.Context) error {
+	_, err := s.fetch(ctx)
+	return err
 }
 
 // check asks and compares.

@@ -125,7 +125,8 @@ func (r *recorder) finish() error {
 	}
 	w := r.now
 	r.now = nil
-	return errors.Join(w.flush(), w.out.Flush(), w.file.Close())
+	// Synced, so that writing it back is no part of what is measured either.
+	return errors.Join(w.flush(), w.out.Flush(), w.file.Sync(), w.file.Close())
 }
 
 func (w *tapeWriter) put(o *metering.Observation) error {
