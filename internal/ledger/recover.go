@@ -44,6 +44,9 @@ func (l *Ledger) recover(ctx context.Context) (*sequencer, error) {
 	if err := s.replay(ctx); err != nil {
 		return nil, errors.Join(err, base.Release())
 	}
+	if err := l.refuseLoss(s.seq); err != nil {
+		return nil, errors.Join(err, base.Release())
+	}
 	l.views = newViews(s.delta.view(s.seq))
 	removeDerived(&l.options, p.Seq)
 	return s, nil

@@ -87,9 +87,8 @@ func (s *sequencer) run() {
 			s.process(s.gather(r))
 			idle.Reset(IdleMergeAfter)
 		case <-idle.C:
-			if s.mergeWhenIdle(); s.merge.running == nil {
-				s.shortenLog()
-			}
+			s.mergeWhenIdle()
+			s.rest()
 		case m := <-s.merge.finished:
 			s.finishMerge(m)
 			idle.Reset(IdleMergeAfter) // what came meanwhile may be worth another one
@@ -110,7 +109,7 @@ func (s *sequencer) drain() {
 		default:
 			s.inflight.Wait()
 			s.lastMerge()
-			s.shortenLastLog()
+			s.emptyLog()
 			return
 		}
 	}

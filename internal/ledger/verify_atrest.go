@@ -112,7 +112,8 @@ func (v *verifier) atRest(ctx context.Context, o *Options) (err error) {
 		if v.ids != nil {
 			addID = v.ids.add
 		}
-		return v.readJournal(addID)
+		err := v.readJournal(addID)
+		return errors.Join(err, v.hasAll(o))
 	})
 	if v.base != nil {
 		defer func() { err = errors.Join(err, v.base.Release()) }()
@@ -140,4 +141,13 @@ func (s *storeAtRest) verifyEmpty(progress func(report.Progress)) (*report.Verif
 		}
 	}
 	return &v.Verification, nil
+}
+
+// hasAll compares the last number with that of the bases: see newestBase.
+func (v *verifier) hasAll(o *Options) error {
+	newest, file, err := newestBase(o)
+	if newest > v.last {
+		v.differ(checkSequence, "the last number", fmt.Sprintf("%d in the pointer and the journal", v.last), fmt.Sprintf("%d at least, which are in %s", newest, file))
+	}
+	return err
 }
