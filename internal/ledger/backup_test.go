@@ -180,7 +180,7 @@ func TestABackupDuringIngestHoldsEveryReceiptGivenBefore(t *testing.T) {
 	}
 }
 
-// playWithBackups plays the steps but for the reopenings; meanwhile a backup is
+// playWithBackups plays the steps but for reopenings and backups; meanwhile a backup is
 // taken whenever none is.
 func (l *life) playWithBackups(t *testing.T) (backups []takenBackup) {
 	t.Helper()
@@ -196,7 +196,7 @@ func (l *life) playWithBackups(t *testing.T) (backups []takenBackup) {
 	}()
 	var acknowledged [][]report.Submission
 	for i := range l.steps {
-		if l.steps[i].reopen {
+		if l.steps[i].reopen || l.steps[i].backup {
 			continue
 		}
 		if err := l.play(t.Context(), &l.steps[i]); err != nil {
