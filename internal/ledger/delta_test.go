@@ -1,0 +1,72 @@
+package ledger
+
+import (
+	"testing"
+
+	"github.com/meterbook/meterbook/internal/ledger/columns"
+	"github.com/meterbook/meterbook/internal/metering"
+)
+
+// flapping is the state n of a resource that is another one each minute.
+func flapping(n int) *metering.Observation {
+	instance, known := metering.ResourceTypeNamed("instance")
+	if !known {
+		metering.Bug("there are no instances")
+	}
+	o := &metering.Observation{
+		Kind: metering.StateObserved, Time: metering.MinEventTime + metering.Instant(n)*60*metering.Second,
+		Resource:   metering.ResourceKey{Project: 1, Region: 1, Type: instance, ID: metering.UUID{1}},
+		Multiplier: uint64(1 + n%2),
+	}
+	o.Meter = instance.Meter("", "", &o.Attributes)
+	return o
+}
+
+// TestAViewIsNotChangedByWhatComesAfterIt adds states in place, which is allowed
+// only to what no view has seen.
+func TestAViewIsNotChangedByWhatComesAfterIt(t *testing.T) {
+	t.Parallel()
+	d := newDelta(&columns.Base{})
+	var views []*view
+	const groups, ofGroup = 20, 50
+	for n := range groups * ofGroup {
+		if !d.place(flapping(n)) {
+			t.Fatalf("state %d must be folded anew", n)
+		}
+		if n%ofGroup == ofGroup-1 {
+			views = append(views, d.view(0))
+		}
+	}
+	if len(d.log) != groups {
+		t.Errorf("%d changes of one unit in %d groups", len(d.log), groups)
+	}
+	for i, v := range views {
+		v.latest(func(*change) bool { return false }, func(c *change) {
+			segments := c.is.timeline.Segments
+			if last := segments[len(segments)-1]; len(segments) != (i+1)*ofGroup || last.To != metering.Open {
+				t.Errorf("view %d shows %d segments, the last until %d", i, len(segments), last.To)
+			}
+		})
+	}
+}
+
+// TestVersionsOfALongTimelineDoNotPileUp sends the states of one resource one by
+// one: each change has the whole timeline.
+func TestVersionsOfALongTimelineDoNotPileUp(t *testing.T) {
+	t.Parallel()
+	d, most := newDelta(&columns.Base{}), 0
+	const states = 5000
+	for n := range states {
+		d.place(flapping(n))
+		d.view(0)
+		d.compact()
+		held := 0
+		for _, c := range d.log {
+			held += len(c.is.timeline.Segments)
+		}
+		most = max(most, held)
+	}
+	if most > maxStaleSegments+2*states || most < maxStaleSegments/2 {
+		t.Errorf("at most %d segments were in memory, want about %d", most, maxStaleSegments)
+	}
+}
