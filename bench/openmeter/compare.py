@@ -156,6 +156,7 @@ class Comparison:
         say("OpenMeter: OPTIMIZE FINAL")
         f.seconds["their merge"] = self.theirs.call("optimize")
         must_equal("OpenMeter: rows", self.theirs.call("rows"), self.fleet.events)
+        f.codec = self.theirs.call("codec")
         f.bytes["their disk"] = self.theirs.call("disk")
         self.theirs.stop()
 

@@ -46,4 +46,5 @@ class Figures:
     floats: dict[str, Difference] = field(default_factory=dict)
     engine: str = ""
     threads: str = ""
+    codec: str = ""  # of the table's parts
     resent: Resent | None = None

@@ -100,6 +100,9 @@ class Worker:
         """Bytes of the parts that count; those that merges made obsolete are not held against it."""
         return int(self.text("SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = 'om_events'"))
 
+    def codec(self) -> str:
+        return self.text("SELECT DISTINCT default_compression_codec FROM system.parts WHERE active AND table = 'om_events'").strip()
+
     def rows(self) -> int:
         return int(self.text("SELECT count() FROM openmeter.om_events"))
 

@@ -32,9 +32,16 @@ It is the storage and the query only that are compared: OpenMeter's API, Kafka, 
 ```
 
 {datetime.now(UTC):%Y-%m-%d}, {processor()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}; Meterbook {revision()}, ClickHouse {f.engine} (max_threads {f.threads}), Python {platform.python_version()}.
-Load average {f.load_average:.1f} before the run, that is other work on the machine, and {f.asking_load_average:.1f} before the first question, the loading included.
+Load average {f.load_average:.1f} before the run, that is other work on the machine, and {f.asking_load_average:.1f} before the first question, the loading included.{busy(f)}
 
 {fleet.size:,} containers in {len({r.project for r in fleet.resources})} projects and {len({r.region for r in fleet.resources})} regions, one usage event an hour each for {fleet.days} days: {fleet.events:,} events, quantities in gigabyte-seconds with six places."""
+
+
+def busy(f: Figures) -> str:
+    """Says which figures to go by when other work kept both from running at their speed."""
+    if f.load_average < os.cpu_count() / 2:
+        return ""
+    return "\n**The machine was busy with other work, so that long times are several times what they would be: go by the processor times (CPU), and take rates and ratios of times for rough.**"
 
 
 def command(f: Figures) -> str:
@@ -138,7 +145,7 @@ def resources(f: Figures) -> str:
 |---|---|---|
 | loading | {rate(n, f.seconds['their load'])} + {duration(f.seconds['their merge'])} for `OPTIMIZE FINAL` | {rate(n, f.seconds['our load'])} |
 | how | one `INSERT` a day from a file of separated columns, {f.bytes['their events'] / 1e6:,.0f} MB; no network, no check, no fsync (ClickHouse's default) | NDJSON of CloudEvents over HTTP, {f.bytes['our events'] / 1e6:,.0f} MB, 4 connections; each event checked, its id looked up, fsync before the receipt |
-| disk | {f.bytes['their disk'] / 1e6:,.1f} MB, {f.bytes['their disk'] / n:.0f} bytes an event (parts in force only) | {f.bytes['our disk'] / 1e6:,.1f} MB, {f.bytes['our disk'] / n:.0f} bytes an event (all files, once the log has been written as tables; straight after loading {f.bytes['our disk with log'] / 1e6:,.1f} MB, and {f.bytes['our allocated disk'] / 1e6:,.1f} MB with what the log allocates ahead) |
+| disk | {f.bytes['their disk'] / 1e6:,.1f} MB, {f.bytes['their disk'] / n:.0f} bytes an event (parts in force only, {f.codec} after `OPTIMIZE FINAL`) | {f.bytes['our disk'] / 1e6:,.1f} MB, {f.bytes['our disk'] / n:.0f} bytes an event (all files, once the log has been written as tables; straight after loading {f.bytes['our disk with log'] / 1e6:,.1f} MB, and {f.bytes['our allocated disk'] / 1e6:,.1f} MB with what the log allocates ahead) |
 | resident memory while loading, peak | {mib(f.memory['their load'].peak)} | {mib(f.memory['our load'].peak)} |
 | resident memory while answering, peak, in a new process | {mib(f.memory['their answers'].peak)} ({mib(f.memory['their start'].peak)} before the first question) | {mib(f.memory['our answers'].peak)} |
 | resident memory after the answers | {held(f.memory['their answers'])} | {held(f.memory['our answers'])} |"""
