@@ -11,13 +11,13 @@ import (
 func TestSeedsAreReadAsOneOrARange(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string][2]uint64{"17": {17, 17}, "0-3": {0, 3}, "5-5": {5, 5}} {
-		first, last, err := parseSeeds(text)
+		first, last, err := ParseSeeds(seedVariable, text)
 		if err != nil || first != want[0] || last != want[1] {
 			t.Errorf("%q: want %v, got %d to %d, %v", text, want, first, last, err)
 		}
 	}
 	for _, text := range []string{"x", "-", "3-1", "1-x", "1 2"} {
-		if _, _, err := parseSeeds(text); err == nil || !strings.Contains(err.Error(), seedVariable) {
+		if _, _, err := ParseSeeds(seedVariable, text); err == nil || !strings.Contains(err.Error(), seedVariable) {
 			t.Errorf("%q: want an error that names the variable, got %v", text, err)
 		}
 	}

@@ -26,7 +26,7 @@ const seedVariable = "METERBOOK_SEED"
 func RunRandom(t *testing.T, open Open, histories int) {
 	t.Helper()
 	if text := os.Getenv(seedVariable); text != "" {
-		first, last, err := parseSeeds(text)
+		first, last, err := ParseSeeds(seedVariable, text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,9 @@ func RunRandom(t *testing.T, open Open, histories int) {
 	}
 }
 
-func parseSeeds(text string) (first, last uint64, err error) {
+// ParseSeeds reads the seed, or the range of seeds, that an environment variable
+// holds.
+func ParseSeeds(variable, text string) (first, last uint64, err error) {
 	one, other, isRange := strings.Cut(text, "-")
 	first, err = strconv.ParseUint(one, 10, 64)
 	last = first
@@ -50,7 +52,7 @@ func parseSeeds(text string) (first, last uint64, err error) {
 		last, err = strconv.ParseUint(other, 10, 64)
 	}
 	if err != nil || last < first {
-		return 0, 0, fmt.Errorf("%s must be a seed such as 17, or a range such as 1-17, got %q", seedVariable, text)
+		return 0, 0, fmt.Errorf("%s must be a seed such as 17, or a range such as 1-17, got %q", variable, text)
 	}
 	return first, last, nil
 }
