@@ -94,6 +94,7 @@ type Ledger struct {
 	failure   failure       // of a write, in the background or not
 	verifying atomic.Bool   // a verification is going on
 	copying   atomic.Bool   // a backup is
+	retaining atomic.Bool   // a retention is
 	closing   chan struct{} // closed by Close: Submit refuses from then on
 	abandoned chan struct{} // closed when Open was given up
 	closeOnce sync.Once
@@ -202,7 +203,7 @@ func (l *Ledger) Report(ctx context.Context, q report.Query) (*report.Report, er
 	if err != nil {
 		return nil, err
 	}
-	r := v.base.Report(&q, v.overlay(&q))
+	r := v.report(&q)
 	r.CompleteUntil = q.Now
 	r.Close = sync.OnceFunc(func() { l.release(v) })
 	return r, nil

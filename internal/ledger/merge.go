@@ -116,7 +116,7 @@ func (s *sequencer) mergeView(v *view, filter []byte, p *pointer) (*columns.Base
 	if err := s.ledger.checkRoom(); err != nil {
 		return nil, err
 	}
-	base, err := columns.Merge(o.FS, o.Dir, p.Base, v.base, v.changes(), uint64(v.seq))
+	base, err := columns.Merge(o.FS, o.Dir, p.Base, v.base, columns.Changed(v.changes(), 0), uint64(v.seq))
 	if err != nil {
 		return nil, err
 	}

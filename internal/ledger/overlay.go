@@ -8,16 +8,17 @@ import (
 	"github.com/meterbook/meterbook/internal/report"
 )
 
-// overlay returns what the delta changes in the answer to a query.
-func (v *view) overlay(q *report.Query) *columns.Overlay {
+// report answers a query from the base and the delta.
+func (v *view) report(q *report.Query) *report.Report {
 	b := overlayBuilder{view: v, q: q, overlay: columns.NewOverlay(q)}
-	if len(v.log) == 0 {
-		return b.overlay
-	}
 	b.from, b.to = q.Period.Minutes(q.Now)
 	v.latest(b.irrelevant, b.add)
 	b.addCounted()
-	return b.overlay
+	base := columns.Layer{Base: v.base}
+	if b.changed != nil {
+		base.Mask = append(base.Mask, b.changed)
+	}
+	return columns.Report(q, b.overlay, base)
 }
 
 type overlayBuilder struct {
@@ -25,6 +26,7 @@ type overlayBuilder struct {
 	q        *report.Query
 	from, to metering.Minute
 	overlay  *columns.Overlay
+	changed  columns.Mask     // resources of the base
 	usages   []metering.Usage // memory of the resource in hand
 	// days collects the changed days of counted resources, which are summed
 	// together with the days that did not change.
@@ -67,10 +69,10 @@ func (b *overlayBuilder) mask(res int32) {
 	if res == columns.NotFound {
 		return
 	}
-	if b.overlay.Mask == nil {
-		b.overlay.Mask = b.view.base.NewMask()
+	if b.changed == nil {
+		b.changed = b.view.base.NewMask()
 	}
-	b.overlay.Mask.Add(int(res))
+	b.changed.Add(int(res))
 }
 
 func (b *overlayBuilder) addCounted() {

@@ -275,7 +275,7 @@ func alterBase(t *testing.T, fs vfs.FS, change func(*columns.Change)) {
 			continue
 		}
 		change(&c)
-		merged, err := columns.Merge(fs, "store", name, base, []columns.Change{c}, base.Seq)
+		merged, err := columns.Merge(fs, "store", name, base, columns.Changed([]columns.Change{c}, 0), base.Seq)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package columns
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -84,6 +85,10 @@ func (b *Base) Flaws(visit func(Flaw)) {
 			visit(Flaw{"the file", err.Error(), "the checksums of when it was written"})
 			return // what is in it means nothing
 		}
+	}
+	if err := errors.Join(b.checkStructure(), b.checkTexts()); err != nil {
+		visit(Flaw{"the columns", err.Error(), "columns whose numbers lead to something"})
+		return
 	}
 	b.checkOrder(visit)
 	meters := map[metering.Meter]int{}

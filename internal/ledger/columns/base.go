@@ -1,6 +1,7 @@
 package columns
 
 import (
+	"slices"
 	"sort"
 	"sync/atomic"
 
@@ -32,7 +33,7 @@ type Base struct {
 	refs        atomic.Int32
 	release     func() error // unmaps; nil for a base in memory
 	file        []byte       // as it was loaded; nil for a base in memory
-	size        int64        // of the file, in bytes
+	size        int64        // of the file, or about that of the columns in memory
 }
 
 // group is a contiguous run of resources of one project, region and type.
@@ -88,7 +89,7 @@ func (b *Base) Segments() int { return len(b.seg.from) }
 // DaySumCount returns the number of day sums of all counted resources.
 func (b *Base) DaySumCount() int { return len(b.cell.day) }
 
-// Size returns the bytes of the mapped file; 0 for a base in memory.
+// Size returns the bytes that the columns take, mapped or not.
 func (b *Base) Size() int64 { return b.size }
 
 // Acquire keeps the base mapped until Release.
@@ -123,10 +124,16 @@ const NotFound = -1
 
 // Find returns the index of a resource, or NotFound.
 func (b *Base) Find(key metering.ResourceKey) int {
-	if at, found := b.seek(key); found {
-		return at
+	g := sort.Search(len(b.groups), func(i int) bool { return b.groups[i].compare(key) >= 0 })
+	if g == len(b.groups) || b.groups[g].compare(key) != 0 {
+		return NotFound
 	}
-	return NotFound
+	first := int(b.groups[g].first)
+	i, found := slices.BinarySearchFunc(b.ids[first:b.groupEnd(g)], key.ID, metering.UUID.Compare)
+	if !found {
+		return NotFound
+	}
+	return first + i
 }
 
 // groupOf returns the index of the group that holds a resource.

@@ -113,7 +113,7 @@ func TestMergingAgainAndAgainIsBuildingFromScratch(t *testing.T) {
 			scratch := Build(w.all(), uint64(round))
 			checkBase(t, w, scratch)
 			q := w.wide()
-			if a := read(scratch.Report(&q, NewOverlay(&q))); a.differs(t, fmt.Sprintf("seed %d, round %d", seed, round), read(next.Report(&q, NewOverlay(&q)))) {
+			if a := read(Report(&q, NewOverlay(&q), Layer{Base: scratch})); a.differs(t, fmt.Sprintf("seed %d, round %d", seed, round), read(Report(&q, NewOverlay(&q), Layer{Base: next}))) {
 				return
 			}
 			if base = next; round%2 == 0 {
@@ -159,7 +159,7 @@ func TestAResourceWithoutObservationsIsRemoved(t *testing.T) {
 		t.Errorf("something is left: %d resources, %d names", none.Resources(), none.names.count())
 	}
 	q := w.wide()
-	if a := read(rewritten(t, vfs.NewMem(), none).Report(&q, NewOverlay(&q))); a.count+len(a.lines)+len(a.totals) != 0 {
+	if a := read(Report(&q, NewOverlay(&q), Layer{Base: rewritten(t, vfs.NewMem(), none)})); a.count+len(a.lines)+len(a.totals) != 0 {
 		t.Errorf("an empty base reports %+v", a)
 	}
 }

@@ -107,11 +107,11 @@ func BenchmarkMonth(b *testing.B) {
 			Projects: report.Everything[metering.ProjectID](), Regions: report.Everything[metering.RegionID](), Types: report.AllTypes,
 		}
 		b.Run(name, func(b *testing.B) {
-			lines := base.Report(q, NewOverlay(q)).Count // builds the projection
-			best := time.Hour                            // the machine may be busy with something else, too
+			lines := Report(q, NewOverlay(q), Layer{Base: base}).Count // builds the projection
+			best := time.Hour                                          // the machine may be busy with something else, too
 			for b.Loop() {
 				start := time.Now()
-				r := base.Report(q, NewOverlay(q))
+				r := Report(q, NewOverlay(q), Layer{Base: base})
 				for range r.Lines {
 				}
 				best = min(best, time.Since(start))
@@ -136,7 +136,7 @@ func BenchmarkMerge(b *testing.B) {
 		changes = append(changes, c)
 	}
 	for b.Loop() {
-		merged, err := Merge(vfs.Default, dir, "base", base, changes, 2)
+		merged, err := Merge(vfs.Default, dir, "base", base, Changed(changes, 0), 2)
 		if err != nil {
 			b.Fatal(err)
 		}

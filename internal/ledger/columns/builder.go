@@ -1,6 +1,8 @@
 package columns
 
 import (
+	"slices"
+
 	"github.com/meterbook/meterbook/internal/metering"
 )
 
@@ -20,16 +22,21 @@ func (c *Change) gone() bool {
 	return !c.Timeline.Known
 }
 
-// Build returns a base in memory that holds what the changes say. They are in
-// canonical order, each resource once.
+// Build returns a base in memory of what there is. The changes are in canonical
+// order, each resource once.
 func Build(changes []Change, seq uint64) *Base {
+	return Changed(slices.DeleteFunc(slices.Clone(changes), func(c Change) bool { return c.gone() }), seq)
+}
+
+// Changed returns a base in memory that holds also those resources of which
+// nothing is left, so that it can be merged over another one. The changes are in
+// canonical order, each resource once.
+func Changed(changes []Change, seq uint64) *Base {
 	b := newBuilder(len(changes))
 	for i := range changes {
-		switch c := &changes[i]; {
-		case c.gone():
-		case c.Key.Type.Measure() == metering.Counted:
+		if c := &changes[i]; c.Key.Type.Measure() == metering.Counted {
 			b.addDaySums(c.Key, c.Sums)
-		default:
+		} else {
 			b.addTimeline(c.Key, c.Timeline)
 		}
 	}
@@ -184,5 +191,7 @@ func (b *builder) finish(seq uint64) *Base {
 	t.Seq = seq
 	t.rank = rankNames(&t.names)
 	t.refs.Store(1)
+	t.size = int64(32*len(t.groups) + 25*len(t.ids) + 32*len(t.seg.from) + 52*len(t.cell.day) + 8*len(t.names.off) + len(t.names.arena) +
+		4*len(t.tagSets.off) + len(t.tagSets.arena) + 4*len(t.extras.off) + len(t.extras.arena))
 	return t
 }

@@ -91,11 +91,13 @@ func Open(fs vfs.FS, dir, name string) (*Base, error) {
 	b := &Base{release: release, file: data, size: int64(len(data))}
 	b.refs.Store(1)
 	sections, err := split(data, &b.Seq)
+	if err == nil {
+		err = b.adopt(sections)
+	}
 	if err != nil {
 		_ = b.Release() // the file is refused; that it could be unmapped adds nothing
 		return nil, fmt.Errorf("base %s: %w", name, err)
 	}
-	b.setSections(sections)
 	return b, nil
 }
 

@@ -10,7 +10,7 @@ import (
 // matcher decides about rows of selected groups; its parts are nil where the
 // query does not ask.
 type matcher struct {
-	mask  Mask
+	masks []Mask
 	slots []bool                   // by slot: may its rows match
 	tags  *tagSetFilter            // of the rows' tag sets
 	where func(item, row int) bool // of anything else
@@ -24,9 +24,9 @@ func (m *matcher) selects(from, to int, rows []uint32) []uint32 {
 	for i := range rows {
 		rows[i] = uint32(from + i)
 	}
-	if m.mask != nil {
+	for _, mask := range m.masks {
 		res := m.read.res
-		rows = keep(rows, func(row uint32) bool { return !m.mask.Has(int(res[row])) })
+		rows = keep(rows, func(row uint32) bool { return !mask.Has(int(res[row])) })
 	}
 	if m.slots != nil {
 		all := m.read.row
@@ -66,8 +66,8 @@ func (m *matcher) matchesNow(row uint32) bool {
 	return ok && (m.tags == nil || m.tags.matches(m.read.base.seg.tags[piece])) && (m.where == nil || m.where(piece, int(row)))
 }
 
-func newMatcher(q *report.Query, read *reading, mask Mask) *matcher {
-	m := &matcher{mask: mask, read: read}
+func newMatcher(q *report.Query, read *reading, masks []Mask) *matcher {
+	m := &matcher{masks: masks, read: read}
 	if q.Tags != nil {
 		m.tags = &tagSetFilter{filter: q.Tags, sets: &read.base.tagSets, known: make([]uint8, read.base.tagSets.count())}
 	}

@@ -2,25 +2,28 @@ package columns
 
 import (
 	"slices"
-	"sort"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/meterbook/meterbook/internal/metering"
 )
 
-// Merge writes a new base with the resources of prev as the changes have them,
-// and opens it. The changes are in canonical order, each resource once. The file
-// appears under its name when it is whole and durable, or not at all.
+// Merge writes a new base with the resources of prev, but as fresh has them where
+// it has them, and opens it. The file appears under its name when it is whole and
+// durable, or not at all.
 //
 // What did not change is copied as it is, in runs and column by column, so that
 // merging takes the time of copying and little memory.
-func Merge(fs vfs.FS, dir, name string, prev *Base, changes []Change, seq uint64) (*Base, error) {
-	if err := newPlan(prev, changes).write(fs, dir, name, seq); err != nil {
+func Merge(fs vfs.FS, dir, name string, prev, fresh *Base, seq uint64) (*Base, error) {
+	if err := newPlan(prev, fresh, false).write(fs, dir, name, seq); err != nil {
 		return nil, err
 	}
 	return Open(fs, dir, name)
 }
+
+// With returns a base in memory with the resources of b, but as fresh has them
+// where it has them, also if nothing is left of them.
+func (b *Base) With(fresh *Base) *Base { return newPlan(b, fresh, true).build() }
 
 // plan says which resources of two bases make up a new one, in canonical order.
 type plan struct {
@@ -46,23 +49,39 @@ type run struct {
 	from, to, into place
 }
 
-func newPlan(prev *Base, changes []Change) *plan {
-	p := &plan{prev: prev, fresh: Build(changes, 0), end: place{name: 1, extra: 1}}
-	old, fresh := newCursor(p.prev), newCursor(p.fresh)
-	for i := range changes {
-		at, found := prev.seek(changes[i].Key)
+// newPlan plans a base of prev and fresh; keepGone says what becomes of those of
+// fresh of which nothing is left.
+func newPlan(prev, fresh *Base, keepGone bool) *plan {
+	p := &plan{prev: prev, fresh: fresh, end: place{name: 1, extra: 1}}
+	old, next := newCursor(prev), newCursor(fresh)
+	for res, g := 0, 0; res < len(fresh.ids); res++ {
+		if res == fresh.groupEnd(g) {
+			g++
+		}
+		at, found := old.seek(fresh.groups[g].key(fresh.ids[res]))
 		p.add(&old, at)
 		if found {
 			old.advance(at+1, nil) // what has changed is left out
 		}
-		if !changes[i].gone() {
-			p.add(&fresh, fresh.at.res+1)
+		if keepGone || !fresh.gone(g, res) {
+			p.add(&next, res+1)
+		} else {
+			next.advance(res+1, nil)
 		}
 	}
 	p.add(&old, len(prev.ids))
 	p.mergeMeters()
 	p.mergeTagSets()
 	return p
+}
+
+// gone reports whether nothing is left of the resource at index res, in group g.
+func (b *Base) gone(g, res int) bool {
+	if b.groups[g].resourceType().Measure() == metering.Counted {
+		from, to := b.items(&b.groups[g], res)
+		return from == to
+	}
+	return b.flags[res]&flagKnown == 0
 }
 
 // add appends the resources from a cursor on up to the one at index to.
@@ -197,16 +216,18 @@ func behind(numbers []uint32) int {
 	return 0
 }
 
-// seek returns the index of a resource, or the one at which it would stand.
-func (b *Base) seek(key metering.ResourceKey) (at int, found bool) {
-	g := sort.Search(len(b.groups), func(i int) bool { return b.groups[i].compare(key) >= 0 })
+// seek returns the index of a resource, or the one at which it would stand. It is
+// not before the cursor.
+func (c *cursor) seek(key metering.ResourceKey) (at int, found bool) {
+	b := c.base
+	g := seek(len(b.groups), c.group, func(i int) bool { return b.groups[i].compare(key) < 0 })
 	if g == len(b.groups) {
 		return len(b.ids), false
 	}
-	first := int(b.groups[g].first)
+	first := max(int(b.groups[g].first), c.at.res)
 	if b.groups[g].compare(key) != 0 {
 		return first, false
 	}
-	i, found := slices.BinarySearchFunc(b.ids[first:b.groupEnd(g)], key.ID, metering.UUID.Compare)
-	return first + i, found
+	at = seek(b.groupEnd(g), first, func(i int) bool { return b.ids[i].Compare(key.ID) < 0 })
+	return at, at < b.groupEnd(g) && b.ids[at] == key.ID
 }

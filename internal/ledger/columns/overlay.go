@@ -7,12 +7,10 @@ import (
 	"github.com/meterbook/meterbook/internal/report"
 )
 
-// Overlay is what changed after a base was built, as one report sees it: the
+// Overlay is what changed after the bases were built, as one report sees it: the
 // selected lines of changed and new resources, of which it keeps what the report
 // needs.
 type Overlay struct {
-	Mask Mask // resources of the base that have changed; nil: none
-
 	order  []report.OrderTerm
 	most   int // the number of lines that the page may need
 	count  int
@@ -63,8 +61,16 @@ func (o *Overlay) sorted() []report.Line {
 	return o.first
 }
 
-// addTotals adds the lines to totals that are in order.
-func (o *Overlay) addTotals(totals []report.Total) []report.Total {
+// include takes the totals of a base.
+func (o *Overlay) include(totals []report.Total) {
+	for i := range totals {
+		at := totalPlace{totals[i].Region, totals[i].Meter}
+		o.totals[at] = o.totals[at].Add(totals[i].Value)
+	}
+}
+
+// addTo adds the overlay's totals to others, which are in order.
+func (o *Overlay) addTo(totals []report.Total) []report.Total {
 	known := len(totals)
 	for i := range totals {
 		at := totalPlace{totals[i].Region, totals[i].Meter}

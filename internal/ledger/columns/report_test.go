@@ -21,7 +21,7 @@ func TestReportsAreWhatTheFoldsSay(t *testing.T) {
 		for i := range 150 {
 			q := w.query()
 			want := w.naive(&q)
-			if want.differs(t, fmt.Sprintf("seed %d, query %d: %+v", seed, i, q), read(base.Report(&q, NewOverlay(&q)))) {
+			if want.differs(t, fmt.Sprintf("seed %d, query %d: %+v", seed, i, q), read(Report(&q, NewOverlay(&q), Layer{Base: base}))) {
 				return
 			}
 		}
@@ -38,8 +38,11 @@ func TestAnOverlayIsAsGoodAsAMerge(t *testing.T) {
 		merged := merge(t, base, fresh, 2)
 		for i := range 100 {
 			q := w.query()
-			want := read(merged.Report(&q, NewOverlay(&q)))
-			if want.differs(t, fmt.Sprintf("seed %d, query %d: %+v", seed, i, q), read(base.Report(&q, laid(base, fresh, &q)))) {
+			want := read(Report(&q, NewOverlay(&q), Layer{Base: merged}))
+			if want.differs(t, fmt.Sprintf("seed %d, query %d: %+v", seed, i, q), read(laid(base, fresh, &q))) {
+				return
+			}
+			if want.differs(t, fmt.Sprintf("seed %d, query %d, in layers: %+v", seed, i, q), read(layered(base, fresh, &q))) {
 				return
 			}
 		}
@@ -55,17 +58,17 @@ func TestNarrowReportsAreTheSameFromAKeptProjection(t *testing.T) {
 		q := w.query()
 		q.Projects = report.Only(metering.ProjectID(1 + w.IntN(12)))
 		want := w.naive(&q)
-		want.differs(t, "read from the base", read(base.Report(&q, NewOverlay(&q))))
+		want.differs(t, "read from the base", read(Report(&q, NewOverlay(&q), Layer{Base: base})))
 		if kept := base.projections.periods(); len(kept) != 0 {
 			t.Fatalf("a narrow query projected %v", kept)
 		}
 		all := w.wide()
 		all.Period = q.Period
-		base.Report(&all, NewOverlay(&all)).Close()
+		Report(&all, NewOverlay(&all), Layer{Base: base}).Close()
 		if kept := base.projections.periods(); len(kept) != 1 {
 			t.Fatalf("a wide query keeps %v", kept)
 		}
-		if want.differs(t, fmt.Sprintf("kept: %+v", q), read(base.Report(&q, NewOverlay(&q)))) {
+		if want.differs(t, fmt.Sprintf("kept: %+v", q), read(Report(&q, NewOverlay(&q), Layer{Base: base}))) {
 			return
 		}
 	}
@@ -84,10 +87,10 @@ func TestPagesTogetherAreTheWholeReport(t *testing.T) {
 	for range 4 {
 		q := w.wide()
 		q.Order = w.order()
-		whole := read(base.Report(&q, NewOverlay(&q)))
+		whole := read(Report(&q, NewOverlay(&q), Layer{Base: base}))
 		var pages []string
 		for q.Limit = 700; q.Offset <= whole.count; q.Offset += q.Limit {
-			page := read(base.Report(&q, NewOverlay(&q)))
+			page := read(Report(&q, NewOverlay(&q), Layer{Base: base}))
 			if page.count != whole.count || !slices.Equal(page.totals, whole.totals) {
 				t.Fatal("count or totals depend on the page")
 			}
@@ -114,7 +117,10 @@ func TestDeepPagesAreAsShallowOnes(t *testing.T) {
 			q.Limit = end - q.Offset
 			want := whole
 			want.lines = whole.lines[q.Offset:min(end, whole.count)]
-			if want.differs(t, fmt.Sprintf("order %v, lines up to %d", q.Order, end), read(base.Report(&q, laid(base, fresh, &q)))) {
+			if want.differs(t, fmt.Sprintf("order %v, lines up to %d", q.Order, end), read(laid(base, fresh, &q))) {
+				return
+			}
+			if want.differs(t, fmt.Sprintf("in layers, order %v, lines up to %d", q.Order, end), read(layered(base, fresh, &q))) {
 				return
 			}
 		}
@@ -131,7 +137,7 @@ func TestLimitsAndOffsetsMayBeAnyNumber(t *testing.T) {
 		for _, limit := range []int{1, math.MaxInt/2 + 1, math.MaxInt - 1, math.MaxInt} {
 			for _, order := range []report.OrderField{report.ByProject, report.ByValue} {
 				q.Offset, q.Limit, q.Order = offset, limit, []report.OrderTerm{{Field: order}}
-				a := read(base.Report(&q, laid(base, fresh, &q)))
+				a := read(laid(base, fresh, &q))
 				if want := max(0, min(a.count-offset, limit)); a.count == 0 || len(a.lines) != want {
 					t.Errorf("offset %d, limit %d: %d lines of %d", offset, limit, len(a.lines), a.count)
 				}
@@ -145,7 +151,7 @@ func TestAReportMayBeLeftBeforeItsEnd(t *testing.T) {
 	w := newWorld(7, 80)
 	base := Build(w.changes(100), 1)
 	q := w.wide()
-	r := base.Report(&q, NewOverlay(&q))
+	r := Report(&q, NewOverlay(&q), Layer{Base: base})
 	n := 0
 	for range r.Lines {
 		if n++; n == 3 {
@@ -253,7 +259,7 @@ func TestProjectionsUsedLastAreKeptAndCarriedOver(t *testing.T) {
 	ask := func(from int) metering.Period {
 		q := w.wide()
 		q.Period = metering.Period{From: worldStart + metering.Day(from), To: worldStart + worldDays}
-		base.Report(&q, NewOverlay(&q)).Close()
+		Report(&q, NewOverlay(&q), Layer{Base: base}).Close()
 		return q.Period
 	}
 	var p [5]metering.Period
@@ -276,5 +282,5 @@ func TestProjectionsUsedLastAreKeptAndCarriedOver(t *testing.T) {
 	q := w.wide()
 	q.Period = p[4]
 	naive := w.naive(&q)
-	naive.differs(t, "carried over", read(next.Report(&q, NewOverlay(&q))))
+	naive.differs(t, "carried over", read(Report(&q, NewOverlay(&q), Layer{Base: next})))
 }

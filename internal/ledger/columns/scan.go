@@ -33,9 +33,9 @@ func (s *sum) add(v metering.Amount) {
 	s.rows++
 }
 
-func newScan(q *report.Query, read *reading, mask Mask) *scan {
+func newScan(q *report.Query, read *reading, masks []Mask) *scan {
 	return &scan{
-		read: read, match: newMatcher(q, read, mask), order: q.Order,
+		read: read, match: newMatcher(q, read, masks), order: q.Order,
 		most: pageEnd(q), sums: make([]sum, len(read.slots)),
 	}
 }

@@ -286,24 +286,37 @@ func (w *world) where() *report.FieldFilter {
 // merge merges on a disk in memory.
 func merge(t *testing.T, prev *Base, changes []Change, seq uint64) *Base {
 	t.Helper()
-	base, err := Merge(vfs.NewMem(), "", "base", prev, changes, seq)
+	base, err := Merge(vfs.NewMem(), "", "base", prev, Changed(changes, 0), seq)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return base
 }
 
-// laid is the overlay of changes over a base.
-func laid(base *Base, changes []Change, q *report.Query) *Overlay {
-	o := NewOverlay(q)
-	o.Mask = base.NewMask()
+// layered reports changes that are a base of their own, over a base.
+func layered(base *Base, changes []Change, q *report.Query) *report.Report {
+	fresh, mask := Changed(nil, 0), base.NewMask()
+	for half := range slices.Chunk(changes, len(changes)/2+1) {
+		fresh = fresh.With(Changed(half, 0))
+	}
+	for res := range fresh.Resources() {
+		if under := base.Find(fresh.Key(res)); under != NotFound {
+			mask.Add(under)
+		}
+	}
+	return Report(q, NewOverlay(q), Layer{Base: base, Mask: []Mask{mask}}, Layer{Base: fresh})
+}
+
+// laid reports changes laid over a base.
+func laid(base *Base, changes []Change, q *report.Query) *report.Report {
+	o, mask := NewOverlay(q), base.NewMask()
 	for _, c := range changes {
 		if res := base.Find(c.Key); res != NotFound {
-			o.Mask.Add(res)
+			mask.Add(res)
 		}
 	}
 	for _, l := range lines(changes, q) {
 		o.Add(&l)
 	}
-	return o
+	return Report(q, o, Layer{Base: base, Mask: []Mask{mask}})
 }

@@ -15,7 +15,7 @@ import (
 
 // Write stores the base in a new file, as Merge does.
 func (b *Base) Write(fs vfs.FS, dir, name string) error {
-	return newPlan(b, nil).write(fs, dir, name, b.Seq)
+	return newPlan(b, Build(nil, 0), false).write(fs, dir, name, b.Seq)
 }
 
 // write makes the file under another name first, and at last its header, whose
@@ -42,6 +42,31 @@ func (p *plan) write(fs vfs.FS, dir, name string, seq uint64) error {
 		return fmt.Errorf("name base %s: %w", name, err)
 	}
 	return SyncDir(fs, dir)
+}
+
+// build makes the base in memory.
+func (p *plan) build() *Base {
+	data := memory{make([]byte, 0, p.prev.size+p.fresh.size+p.fresh.size/8+int64(2*headerSize))}
+	w := newFileWriter(&data)
+	p.writeSections(w)
+	w.flush()
+	sections := make([][]byte, sectionCount)
+	for i := range sections {
+		at := binary.LittleEndian.Uint64(w.entries[24*i:])
+		sections[i] = data.bytes[at : at+binary.LittleEndian.Uint64(w.entries[24*i+8:])]
+	}
+	b := &Base{Seq: p.fresh.Seq, size: int64(len(data.bytes))}
+	b.refs.Store(1)
+	b.setSections(sections)
+	return b
+}
+
+// memory is a file in memory.
+type memory struct{ bytes []byte }
+
+func (m *memory) Write(b []byte) (int, error) {
+	m.bytes = append(m.bytes, b...)
+	return len(b), nil
 }
 
 // writeHeader writes the beginning of a file and makes all of it durable.
