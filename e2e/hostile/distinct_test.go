@@ -53,6 +53,7 @@ func event(b *bytes.Buffer, n int, source string, project, region int, attribute
 // TestDistinctThingsCostWhatTheyAre has one tenant make up things as fast as it
 // can; memory may grow by what they are, and no more for the attempt.
 func TestDistinctThingsCostWhatTheyAre(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	visit, attacker := welcome(t, p), p.tenant("attacker")
 	begin, bound := p.rssAnon(), int64(fixed)

@@ -19,6 +19,7 @@ import (
 // only drip. More of that tenant is refused, the patron is served, and each slow
 // one loses its connection.
 func TestSlowClientsAreLeftBehind(t *testing.T) {
+	t.Parallel()
 	const stalled, dripping, silent, resources = 16, 16, 100, 30_000
 	p := start(t, "--log-level", "info", "--slow-client-timeout", "3s", "--max-concurrent", fmt.Sprint(stalled+dripping))
 	visit, attacker := welcome(t, p), p.tenant("attacker")
@@ -148,6 +149,7 @@ func isRefusal(text string, err error) bool {
 // TestIdleConnectionsCostLittle opens a thousand, half of which asked something
 // once.
 func TestIdleConnectionsCostLittle(t *testing.T) {
+	t.Parallel()
 	const idle, bound = 1000, 1000*64<<10 + 64<<20
 	p := start(t)
 	visit := welcome(t, p)
@@ -200,6 +202,7 @@ func (e *endless) Read(p []byte) (int, error) {
 // TestLinesWithoutEndAreCutOff streams lines without a line feed, as many at
 // once as one tenant may have requests.
 func TestLinesWithoutEndAreCutOff(t *testing.T) {
+	t.Parallel()
 	const atOnce, bound = 64, 64*4<<20 + 128<<20
 	p := start(t)
 	visit, attacker := welcome(t, p), p.tenant("attacker")

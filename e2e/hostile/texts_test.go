@@ -64,6 +64,7 @@ func wrapped(good string) map[string]string {
 // takes one. The answer must be a 400 or a receipt with a refusal, in valid JSON
 // and short, and the server must be as it was.
 func TestNastyValuesAreRefusedWithAReason(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	visit, attacker := welcome(t, p), p.tenant("attacker")
 	event := strings.TrimSpace(instance(1, "2024-07-01T00:00:00Z", 50, 1, `"flavor":"g1","name":%s`))
@@ -136,6 +137,7 @@ func checkRefusal(t *testing.T, what string, a answer) {
 }
 
 func TestBodiesThatAreNotOneValueAreRefusedWithAReason(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	visit, attacker := welcome(t, p), p.tenant("attacker")
 	event := strings.TrimSpace(instance(1, "2024-07-01T00:00:00Z", 50, 1, `"flavor":"g1"`))
@@ -161,6 +163,7 @@ func TestBodiesThatAreNotOneValueAreRefusedWithAReason(t *testing.T) {
 // TestTextsThatLookLikeOthersAreKeptAsTheyAre sends what is no control character,
 // though it may fool a reader: it comes back as it was sent.
 func TestTextsThatLookLikeOthersAreKeptAsTheyAre(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	attacker := p.tenant("attacker")
 	name := "\u202egpj.exe\u2066\u200b\u2028\U000e0041</script>\ufeff"

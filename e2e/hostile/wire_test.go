@@ -80,6 +80,7 @@ func padded(head string, n int) string {
 // another length than they have. want are the statuses that come back; after the
 // last one the server closes.
 func TestGarbageOnTheWireIsRefused(t *testing.T) {
+	t.Parallel()
 	p := start(t, "--slow-client-timeout", "5s")
 	visit, token := welcome(t, p), p.tenant("attacker")
 	head := func(method, path string, lines ...string) string {
