@@ -68,19 +68,21 @@ func (j *journal) String() string {
 // start runs a server on dir. It does not wait until it is ready.
 func start(t *testing.T, binary, dir string) *process {
 	t.Helper()
-	p := &process{t: t, url: "http://" + freeAddress(t), ended: make(chan struct{})}
-	p.cmd = exec.Command(binary, "serve", "--data", dir, "--listen", p.url[len("http://"):])
-	p.cmd.Env = append(os.Environ(), "METERBOOK_ADMIN_TOKEN="+adminToken)
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	p := prepare(t, binary, dir)
+	p.run()
+	return p
+}
+
+func (p *process) run() {
+	p.t.Helper()
 	if err := p.cmd.Start(); err != nil {
-		t.Fatalf("start the server: %v", err)
+		p.t.Fatalf("start the server: %v", err)
 	}
 	go func() {
 		p.err = p.cmd.Wait()
 		close(p.ended)
 	}()
-	t.Cleanup(func() { p.kill() })
-	return p
+	p.t.Cleanup(func() { p.kill() })
 }
 
 func freeAddress(t *testing.T) string {
