@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -18,29 +21,66 @@ import (
 	"github.com/meterbook/meterbook/internal/storetest"
 )
 
-// addStories gives a fuzzer that takes what is told and how it is sent its first
-// inputs. They are played by every run of the tests, too.
-func addStories(f *testing.F, stories int) {
-	f.Helper()
-	f.Add([]byte{}, []byte{})
-	for seed := range uint64(stories) {
-		rng := rand.New(rand.NewPCG(seed, 6))
-		told, sent := make([]byte, 200+rng.IntN(2000)), make([]byte, 50+rng.IntN(500))
-		for _, b := range [][]byte{told, sent} {
-			for i := range b {
-				b[i] = byte(rng.UintN(256))
-			}
+// What to explore, instead of the first seeds: METERBOOK_EXPLORE plays that seed
+// (several: "1-17"), METERBOOK_EXPLORE_TIME ("10m") new seeds for that long.
+const (
+	exploreVariable     = "METERBOOK_EXPLORE"
+	exploreTimeVariable = "METERBOOK_EXPLORE_TIME"
+)
+
+// seedsOfEachRun is what every run of the tests plays.
+const seedsOfEachRun = 30 / raceShare
+
+// explore plays seeds until one fails. It says how to play that one again.
+//
+// It is not a fuzz target: Go's fuzzer takes an input for hung that is played for
+// more than a second, which a ledger with restarts may well be. The folds and the
+// filters have one, FuzzFolds in package storetest.
+func explore(t *testing.T, play func(t *testing.T, told, sent []byte)) {
+	t.Helper()
+	first, last, ctx := uint64(0), uint64(seedsOfEachRun-1), t.Context()
+	if text := os.Getenv(exploreTimeVariable); text != "" {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			t.Fatalf("%s must be a duration such as 10m: %v", exploreTimeVariable, err)
 		}
-		f.Add(told, sent)
+		var end context.CancelFunc
+		ctx, end = context.WithTimeout(ctx, d)
+		defer end()
+		first, last = rand.Uint64N(math.MaxUint64/2), math.MaxUint64 // a seed that nobody has played
 	}
+	if text := os.Getenv(exploreVariable); text != "" {
+		var err error
+		if first, last, err = storetest.ParseSeeds(exploreVariable, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seed := first
+	for ; seed <= last && ctx.Err() == nil; seed++ {
+		drawn := rand.New(rand.NewPCG(seed, 6))
+		told, sent := randomBytes(drawn, 200+drawn.IntN(2000)), randomBytes(drawn, 50+drawn.IntN(500))
+		if !t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { play(t, told, sent) }) {
+			t.Fatalf("%s=%d go test -count=1 -run '^%s$' ./internal/ledger plays it again", exploreVariable, seed, t.Name())
+		}
+	}
+	t.Logf("played seeds %d to %d", first, seed-1)
 }
 
-// FuzzHistories: a ledger agrees with the naive model on every outcome, report,
-// audit and finding, whatever is told and how it is sent, merged, and started
-// again (with and without a crash). See docs/reliability.md, "Exactness".
-func FuzzHistories(f *testing.F) {
-	addStories(f, 30/raceShare)
-	f.Fuzz(func(t *testing.T, told, sent []byte) {
+func randomBytes(drawn *rand.Rand, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(drawn.UintN(256))
+	}
+	return b
+}
+
+// TestExploredHistories: a ledger agrees with the naive model on every outcome,
+// report, audit and finding, whatever is told and how it is sent, merged, and
+// started again (with and without a crash). See docs/reliability.md, "Exactness".
+func TestExploredHistories(t *testing.T) {
+	t.Parallel()
+	explore(t, func(t *testing.T, told, sent []byte) {
+		t.Helper()
 		ways := storetest.DrawOn(sent)
 		storetest.Explore(t, func(t *testing.T, clock func() metering.Instant) storetest.Opened {
 			p := &place{fs: vfs.NewCrashableMem(), drawn: ways, options: drawOptions(ways)}

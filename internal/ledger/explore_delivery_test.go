@@ -18,14 +18,15 @@ import (
 	"github.com/meterbook/meterbook/internal/storetest"
 )
 
-// FuzzConfigurations: the bytes of all reports are those of the naive model,
+// TestExploredDeliveries: the bytes of all reports are those of the naive model,
 // whatever the order of delivery, batches, copies, writers at once, restarts,
 // crashes in the midst of writing, merges, compactions, sizes of memory and
 // groups, clocks, and whether the events come as JSON or not. After it, the
 // store verifies.
-func FuzzConfigurations(f *testing.F) {
-	addStories(f, 30/raceShare)
-	f.Fuzz(func(t *testing.T, told, sent []byte) {
+func TestExploredDeliveries(t *testing.T) {
+	t.Parallel()
+	explore(t, func(t *testing.T, told, sent []byte) {
+		t.Helper()
 		story := storetest.NewStory(storetest.Draw(told))
 		err := deliver(t, story, sent)
 		if err == nil {
