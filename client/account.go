@@ -35,20 +35,26 @@ type AccountRequest struct {
 // Account is what a resource came to in a period, with the arithmetic and the
 // observations behind it.
 type Account struct {
-	Resource Resource      `json:"resource"`
-	AsOf     time.Time     `json:"as_of"`
-	Lines    []AccountLine `json:"lines"`
-	Count    int           `json:"count"` // all observations that bear on the period
+	Resource Resource  `json:"resource"`
+	AsOf     time.Time `json:"as_of"`
+	// ClosedBefore is the month, such as 2026-01, before which the figures rest on
+	// what was kept when the months were closed and their observations dropped;
+	// "": all rests on observations.
+	ClosedBefore string        `json:"closed_before"`
+	Lines        []AccountLine `json:"lines"`
+	Count        int           `json:"count"` // all observations that bear on the period
 	// Observations are the page of them: states in their order, quantities by
 	// window.
 	Observations []Observation `json:"observations"`
 }
 
 // AccountLine is a line of a report with its terms, which sum to its
-// BillingValue: segments of states, or windows of quantities.
+// BillingValue: segments of states, or days of closed months and windows of
+// quantities.
 type AccountLine struct {
 	Line     Line      `json:"line"`
 	Segments []Segment `json:"segments"`
+	Days     []Day     `json:"days"`
 	Windows  []Window  `json:"windows"`
 }
 
@@ -73,6 +79,14 @@ func (t *Told) UnmarshalJSON(text []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	return decoder.Decode((*map[string]any)(t))
+}
+
+// Day is what the quantities of a UTC day came to, which were dropped.
+type Day struct {
+	Day       string      `json:"day"`        // such as 2024-07-01
+	FirstSeen time.Time   `json:"first_seen"` // their earliest from
+	LastSeen  time.Time   `json:"last_seen"`  // their latest to
+	Quantity  json.Number `json:"quantity"`
 }
 
 // Window is a counted quantity: in [From, To) that much was consumed.

@@ -24,6 +24,10 @@ type Verification struct {
 	IDs          int64 `json:"ids"`          // entries of the id index
 	Timelines    int64 `json:"timelines"`    // of resources with states, computed anew
 	Days         int64 `json:"days"`         // of counted resources, computed anew
+	// ClosedBefore is the first month that is open, such as 2026-01; "": none was
+	// ever closed.
+	ClosedBefore string `json:"closed_before"`
+	Dropped      int64  `json:"dropped"` // observations of closed months that are gone
 	// DifferencesTotal counts all; Differences lists the first 100.
 	DifferencesTotal int64        `json:"differences_total"`
 	Differences      []Difference `json:"differences"`
@@ -37,9 +41,24 @@ type Difference struct {
 	Want   string `json:"want"`
 }
 
+// Retention is what the dropping of observations of closed months came to, or
+// would come to.
+type Retention struct {
+	Before       string `json:"before"` // the first month that is open, such as 2026-01
+	DryRun       bool   `json:"dry_run"`
+	Observations int64  `json:"observations"` // that were dropped, or would be
+	Bytes        int64  `json:"bytes"`        // of their keys and values, before compression
+	Resources    int64  `json:"resources"`    // of which some were dropped; of counted types, their months
+	Kept         int64  `json:"kept"`         // of closed months, since they bear on open ones
+	// AlreadyClosed is true when the months were closed already, and nothing was
+	// left to be dropped.
+	AlreadyClosed bool `json:"already_closed"`
+}
+
 const (
 	verifyPath = "/v1/verify"
 	backupPath = "/v1/backup"
+	retainPath = "/v1/retain"
 )
 
 // Verify makes the server verify its store, which takes as long as reading all
@@ -47,8 +66,30 @@ const (
 // token of an admin key above all clients that is not narrowed. progress, if not
 // nil, is told now and then how far it is. When ctx ends, the server stops too.
 // Differences are no error.
-func (c *Client) Verify(ctx context.Context, progress func(Progress)) (found *Verification, err error) {
-	response, err := c.send(ctx, call{method: http.MethodPost, path: verifyPath, safe: true, stream: true})
+func (c *Client) Verify(ctx context.Context, progress func(Progress)) (*Verification, error) {
+	k := call{method: http.MethodPost, path: verifyPath, safe: true, stream: true}
+	return longTask[Verification](ctx, c, k, "verification", progress)
+}
+
+// Retain makes the server close all months before one, such as 2026-01, for
+// ever: events that would change them are rejected as period_closed from then
+// on, and the observations that led to their usage are dropped. The usage stays,
+// and no report changes. With dryRun the server only tells what it would drop.
+// It takes the token of an admin key above all clients that is not narrowed.
+// progress, if not nil, is told now and then how far it is. When ctx ends, the
+// server stops too, and the next call for that month goes on.
+func (c *Client) Retain(ctx context.Context, before string, dryRun bool, progress func(Progress)) (*Retention, error) {
+	body, err := json.Marshal(map[string]any{"before": before, "dry_run": dryRun})
+	if err != nil {
+		return nil, err
+	}
+	k := call{method: http.MethodPost, path: retainPath, contentType: "application/json", body: bytesBody(body), safe: true, stream: true}
+	return longTask[Retention](ctx, c, k, "retention", progress)
+}
+
+// longTask reads lines of progress up to the result.
+func longTask[T any](ctx context.Context, c *Client, k call, what string, progress func(Progress)) (result *T, err error) {
+	response, err := c.send(ctx, k)
 	if err != nil {
 		return nil, err
 	}
@@ -56,14 +97,14 @@ func (c *Client) Verify(ctx context.Context, progress func(Progress)) (found *Ve
 	decoder := json.NewDecoder(response.Body)
 	for {
 		var line struct {
-			Progress *Progress     `json:"progress"`
-			Result   *Verification `json:"result"`
+			Progress *Progress `json:"progress"`
+			Result   *T        `json:"result"`
 		}
 		if err := decoder.Decode(&line); err != nil {
 			if ctx.Err() != nil {
-				return nil, fmt.Errorf("verify: %w", context.Cause(ctx))
+				return nil, fmt.Errorf("%s: %w", what, context.Cause(ctx))
 			}
-			return nil, fmt.Errorf("the verification broke off: %w", truncated(err))
+			return nil, fmt.Errorf("the %s broke off: %w", what, truncated(err))
 		}
 		if line.Progress != nil && progress != nil {
 			progress(*line.Progress)

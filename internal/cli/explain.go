@@ -128,6 +128,9 @@ func accountText(a *client.Account, offset int) string {
 	if len(a.Lines) == 0 {
 		parts = append(parts, "Nothing counts in this period.")
 	}
+	if a.ClosedBefore != "" {
+		parts = append(parts, "The months before "+a.ClosedBefore+" are closed: their observations were dropped, what they came to was kept.")
+	}
 	if a.Count == 0 {
 		parts = append(parts, "No observation bears on this period.")
 		return strings.Join(parts, "\n\n")
@@ -156,6 +159,9 @@ func arithmeticText(l *client.AccountLine) string {
 	}
 	for _, s := range l.Segments {
 		w.AppendRow(table.Row{exactTime(s.From), exactTime(s.To), s.Minutes, s.Multiplier, s.Product})
+	}
+	for _, d := range l.Days {
+		w.AppendRow(table.Row{exactTime(d.FirstSeen), exactTime(d.LastSeen), d.Quantity})
 	}
 	for _, q := range l.Windows {
 		w.AppendRow(table.Row{exactTime(q.From), exactTime(q.To), q.Quantity})

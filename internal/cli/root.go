@@ -40,7 +40,7 @@ Ask for a report:   meterbook report --from 2024-07-01 --to 2024-08-01`,
 		return &usageError{cmd.CommandPath(), err.Error()}
 	})
 	root.AddGroup(&cobra.Group{ID: serverGroup, Title: "Server:"}, &cobra.Group{ID: clientsGroup, Title: "Talk to a server:"})
-	for _, cmd := range []*cobra.Command{newServe(env), newDemo(env), newVerify(env), newBackup(env), newRestore(env)} {
+	for _, cmd := range []*cobra.Command{newServe(env), newDemo(env), newVerify(env), newBackup(env), newRestore(env), newRetain(env)} {
 		cmd.GroupID = serverGroup
 		root.AddCommand(cmd)
 	}

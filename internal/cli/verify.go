@@ -88,8 +88,11 @@ func (c *verifyCommand) atRest(ctx context.Context, progress func(client.Progres
 		return nil, err
 	}
 	found := &client.Verification{
-		Observations: v.Observations, Retracted: v.Retracted, IDs: v.IDs, Timelines: v.Timelines, Days: v.Days,
+		Observations: v.Observations, Retracted: v.Retracted, IDs: v.IDs, Timelines: v.Timelines, Days: v.Days, Dropped: v.Dropped,
 		DifferencesTotal: v.Total, Differences: make([]client.Difference, len(v.Differences)),
+	}
+	if v.Closed != 0 {
+		found.ClosedBefore = v.Closed.String()
 	}
 	for i, d := range v.Differences {
 		found.Differences[i] = client.Difference(d)
@@ -109,6 +112,9 @@ func (c *verifyCommand) print(out io.Writer, v *client.Verification) error {
 		fmt.Fprintf(&b, "... and %d more\n", more)
 	}
 	fmt.Fprintf(&b, "verified %d observations (%d retracted), %d ids, %d timelines, %d days of quantities: ", v.Observations, v.Retracted, v.IDs, v.Timelines, v.Days)
+	if v.ClosedBefore != "" {
+		fmt.Fprintf(&b, "the months before %s are closed and %d observations dropped; ", v.ClosedBefore, v.Dropped)
+	}
 	switch v.DifferencesTotal {
 	case 0:
 		b.WriteString("all is as it should be\n")

@@ -25,6 +25,7 @@ type accountBody struct {
 	From         date              `json:"from"`
 	To           date              `json:"to"`
 	AsOf         timestamp         `json:"as_of"`
+	ClosedBefore *metering.Month   `json:"closed_before"`
 	Lines        []accountLineBody `json:"lines"`
 	Count        int               `json:"count"` // of all observations, whatever the page
 	Observations []traceBody       `json:"observations"`
@@ -43,11 +44,12 @@ type resourceBody struct {
 	ID      string             `json:"resource_id"`
 }
 
-// accountLineBody has the terms that sum to the line's billing_value: segments
-// or windows, the other is null.
+// accountLineBody has the terms that sum to the line's billing_value: segments,
+// or days of closed months and windows; the others are null.
 type accountLineBody struct {
 	Line     jsontext.Value `json:"line"`
 	Segments *[]segmentBody `json:"segments"`
+	Days     *[]dayBody     `json:"days"`
 	Windows  *[]windowBody  `json:"windows"`
 }
 
@@ -60,6 +62,14 @@ type segmentBody struct {
 	Multiplier int64     `json:"multiplier"`
 	Product    decimal   `json:"product"`
 	Attributes told      `json:"attributes"`
+}
+
+// dayBody is what the quantities of a day came to, which were dropped.
+type dayBody struct {
+	Day       date      `json:"day"`
+	FirstSeen timestamp `json:"first_seen"`
+	LastSeen  timestamp `json:"last_seen"`
+	Quantity  decimal   `json:"quantity"`
 }
 
 type windowBody struct {
@@ -174,7 +184,7 @@ func bodyOfAccount(q *report.AuditQuery, a *metering.Account, limit, offset int)
 	page := a.Traces[min(offset, len(a.Traces)):min(offset+limit, len(a.Traces))]
 	b := &accountBody{
 		Resource: resourceBody{q.Resource.Project, q.Resource.Region, q.Resource.Type.String(), q.Resource.ID.String()},
-		From:     date(q.Period.From), To: date(q.Period.To), AsOf: timestamp(q.AsOf),
+		From:     date(q.Period.From), To: date(q.Period.To), AsOf: timestamp(q.AsOf), ClosedBefore: given(a.Closed),
 		Lines: make([]accountLineBody, len(a.Lines)), Count: len(a.Traces), Observations: make([]traceBody, len(page)),
 	}
 	for i := range a.Lines {
@@ -190,12 +200,15 @@ func bodyOfAccountLine(k metering.ResourceKey, l *metering.AccountLine) accountL
 	line, scale := report.LineOf(k, &l.Usage), k.Type.Measure().Scale()
 	b := accountLineBody{Line: report.AppendLine(nil, &line)}
 	if k.Type.Measure() == metering.Counted {
-		windows := make([]windowBody, len(l.Windows))
+		days, windows := make([]dayBody, len(l.Days)), make([]windowBody, len(l.Windows))
+		for i, d := range l.Days {
+			days[i] = dayBody{date(d.Day), timestamp(d.First), timestamp(d.Last), decimal{d.Sum, scale}}
+		}
 		for i := range l.Windows {
 			w := &l.Windows[i]
 			windows[i] = windowBody{timestamp(w.From), timestamp(w.To), decimal{w.Quantity, scale}}
 		}
-		b.Windows = &windows
+		b.Days, b.Windows = &days, &windows
 		return b
 	}
 	segments := make([]segmentBody, len(l.Segments))

@@ -53,21 +53,27 @@ func auditSchemas() map[string]schema {
 		"product": "minutes times multiplier, for sized types in decimal gigabytes times minutes.", "attributes": "As in effect.",
 	})
 	window := schemaOf(reflect.TypeFor[windowBody](), known)
+	day := schemaOf(reflect.TypeFor[dayBody](), known)
+	describeMembers(day, map[string]string{"first_seen": "The earliest from of its quantities.", "last_seen": "Their latest to.", "quantity": "Their sum."})
 	known[reflect.TypeFor[segmentBody]()], known[reflect.TypeFor[windowBody]()] = schemaRef("AccountSegment"), schemaRef("AccountWindow")
+	known[reflect.TypeFor[dayBody]()] = schemaRef("AccountDay")
+	known[reflect.TypeFor[metering.Month]()] = schema{"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$"}
 	line := schemaOf(reflect.TypeFor[accountLineBody](), known)
 	describeMembers(line, map[string]string{
 		"segments": "The runs of minutes in which the resource was alike; their products sum to the billing_value. null for counted types.",
-		"windows":  "The quantities that count; they sum to the billing_value. null for other types.",
+		"days":     "What the quantities of closed months came to, which were dropped; with the windows they sum to the billing_value. null for other types.",
+		"windows":  "The quantities that count. null for other types.",
 	})
 	trace := traceSchema(known)
 	known[reflect.TypeFor[accountLineBody]()], known[reflect.TypeFor[traceBody]()] = schemaRef("AccountLine"), schemaRef("AccountObservation")
 	account := schemaOf(reflect.TypeFor[accountBody](), known)
 	account["properties"].(map[string]schema)["observations"] = listSchema(schemaRef("AccountObservation")).with("maxItems", MaxAuditPage)
 	describeMembers(account, map[string]string{
-		"count":        "The number of all observations that bear on the period, whatever the page.",
-		"observations": "The page. States in their order, from the one in effect at the start of the period on; quantities by window, the one that counts last.",
+		"closed_before": "What lies before this month rests on what was kept when the months were closed and their observations dropped; null: all rests on observations.",
+		"count":         "The number of all observations that bear on the period, whatever the page.",
+		"observations":  "The page. States in their order, from the one in effect at the start of the period on; quantities by window, the one that counts last.",
 	})
-	return map[string]schema{"Account": account, "AccountLine": line, "AccountSegment": segment, "AccountWindow": window, "AccountObservation": trace}
+	return map[string]schema{"Account": account, "AccountLine": line, "AccountSegment": segment, "AccountDay": day, "AccountWindow": window, "AccountObservation": trace}
 }
 
 func traceSchema(known map[reflect.Type]schema) schema {

@@ -55,6 +55,17 @@ func TestVerificationAndBackupAreAsDocumented(t *testing.T) {
 	if err := ledger.Backup(t.Context(), restored, io.Discard); err != nil {
 		t.Error(err)
 	}
+	retained := d.call(request{method: "POST", path: "/v1/retain", body: `{"before":"2024-08"}`}, http.StatusOK)
+	for line := range bytes.Lines(retained.body) {
+		if err := d.validateNamed(decode(t, line), "RetentionLine"); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if !bytes.Contains(retained.body, []byte(`"before":"2024-08","dry_run":false`)) || bytes.Contains(retained.body, []byte(`"observations":0`)) {
+		t.Errorf("got %s", retained.body)
+	}
+	early := request{method: "POST", path: "/v1/retain", body: `{"before":"2024-09"}`}
+	d.checkError(errorCase{"a month that has not begun", early, 400, "ValidationError"}, d.send(early), "POST")
 	reader := request{method: "POST", path: "/v1/backup", token: d.newKey(`{"roles":["reader"]}`)}
 	d.checkError(errorCase{"wrong role", reader, 403, "ForbiddenError"}, d.send(reader), "POST")
 	if err := store.Close(); err != nil {

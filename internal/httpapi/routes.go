@@ -69,6 +69,8 @@ func (s *Server) table() map[string]endpoint {
 
 		verifyPath: {http.MethodPost: {role: access.Admin, do: verifyStore}},
 		backupPath: {http.MethodPost: {role: access.Admin, do: backUpStore}},
+		// It may be what makes room while the disk is full.
+		retainPath: {http.MethodPost: {role: access.Admin, do: retainStore}},
 	}
 }
 

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ func (l *Ledger) Audit(ctx context.Context, q report.AuditQuery) (*metering.Acco
 	if err != nil {
 		return nil, err
 	}
-	account := metering.Explain(a.found, q.Period, q.AsOf)
+	account := metering.ExplainClosed(a.closed, a.found, q.Period, q.AsOf)
 	return &account, nil
 }
 
@@ -44,6 +45,8 @@ type auditor struct {
 	r       pebble.Reader
 	q       report.AuditQuery
 	last    layout.Seq // what has a greater number is not known to be on the disk
+	closing closing
+	closed  *metering.Closed // nil: all observations are still there
 	found   []metering.Received
 	marked  []int // of found: those that a retraction names
 	sources map[layout.SourceNumber]string
@@ -51,6 +54,9 @@ type auditor struct {
 }
 
 func (a *auditor) read() (err error) {
+	if a.closing, err = readClosing(a.r); err != nil {
+		return err
+	}
 	it, err := a.r.NewIter(nil)
 	if err != nil {
 		return fmt.Errorf("read observations of %v: %w", a.q.Resource, err)
@@ -68,32 +74,64 @@ func (a *auditor) read() (err error) {
 }
 
 // states reads the states of the period, and before it those from the one on
-// that is certainly in effect at its start.
+// that is certainly in effect at its start. When that is none of an open month,
+// what the closed ones came to is read as well.
 func (a *auditor) states(it *pebble.Iterator) error {
-	start, end := layout.StatesBounds(a.q.Resource, a.q.Period.From.Start(), a.q.Period.To.Start())
-	first, behind := layout.StatesBounds(a.q.Resource, math.MinInt64, math.MaxInt64)
-	it.SetBounds(first, behind)
-	since, err := a.since(it, start)
+	closed, err := a.closing.read(it, layout.Unit{Resource: a.q.Resource})
 	if err != nil {
 		return err
 	}
+	open := metering.Instant(math.MinInt64) // from here on all states are there
+	if closed.found {
+		open = closed.Before.FirstOpen()
+	}
+	start, end := layout.StatesBounds(a.q.Resource, max(a.q.Period.From.Start(), open), a.q.Period.To.Start())
+	first, behind := layout.StatesBounds(a.q.Resource, open, math.MaxInt64)
+	it.SetBounds(first, behind)
+	since, inEffect, err := a.since(it, start)
+	if err != nil {
+		return err
+	}
+	if closed.found && !inEffect {
+		if err := a.restOn(&metering.Closed{Before: closed.Before, Timeline: closed.Timeline}); err != nil {
+			return err
+		}
+		since, _ = layout.StatesBounds(a.q.Resource, math.MinInt64, 0) // the one that was kept
+	}
+	if bytes.Compare(end, since) < 0 {
+		end = since // the period ends before the open months begin
+	}
 	it.SetBounds(since, end)
-	if err := a.visit(it, a.keep); err != nil || len(a.found) > 0 {
+	if err := a.visit(it, a.keep); err != nil || len(a.found) > 0 || a.closed != nil {
 		return err
 	}
 	it.SetBounds(first, behind)
 	return known(a.visit(it, one))
 }
 
+// restOn notes that the account rests on closed months. How they stood before
+// they were closed nobody knows any more.
+func (a *auditor) restOn(c *metering.Closed) error {
+	a.closed = c
+	if a.q.AsOf >= a.closing.At {
+		return nil
+	}
+	err := metering.Errorf(metering.KindInvalid,
+		"How it stood at %s is not known any more: the period rests on months before %s, which were closed at %s, and their observations dropped", a.q.AsOf, c.Before, a.closing.At)
+	err.Fields = metering.FieldErrors{}
+	err.Fields.Add("as_of", "Input should not be before %s, when the months before %s were closed", a.closing.At, c.Before)
+	return err
+}
+
 // since goes back from a key to the first state of the minute of the last state
-// that is visible and not retracted.
-func (a *auditor) since(it *pebble.Iterator, start []byte) (since []byte, err error) {
+// that is visible and not retracted; inEffect is false when there is none.
+func (a *auditor) since(it *pebble.Iterator, start []byte) (since []byte, inEffect bool, err error) {
 	since = start
-	marked, inEffect := false, false
+	marked := false
 	var minute metering.Minute // of the one in effect
 	for ok := it.SeekLT(start); ok; ok = it.Prev() {
 		if err := a.step(); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if layout.IsMark(it.Key()) {
 			marked = true
@@ -101,10 +139,10 @@ func (a *auditor) since(it *pebble.Iterator, start []byte) (since []byte, err er
 		}
 		s, err := decodeAt(it)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if inEffect && metering.FirstMinute(s.Time) < minute {
-			return since, nil
+			return since, true, nil
 		}
 		if !marked && a.visible(s) {
 			inEffect, minute = true, metering.FirstMinute(s.Time)
@@ -112,15 +150,15 @@ func (a *auditor) since(it *pebble.Iterator, start []byte) (since []byte, err er
 		marked = false
 		since = slices.Clone(it.Key())
 	}
-	return since, it.Error()
+	return since, inEffect, it.Error()
 }
 
 // quantities reads the quantities that begin in the period.
 func (a *auditor) quantities(it *pebble.Iterator) error {
-	if err := a.months(it, a.q.Period, a.keep); err != nil || len(a.found) > 0 {
+	if err := a.months(it, a.q.Period, a.keep, a.closedMonth); err != nil || len(a.found) > 0 || a.closed != nil {
 		return err
 	}
-	return known(a.months(it, reach(), one))
+	return known(a.months(it, reach(), one, func(*closedRecord, metering.Day) error { return errSeen }))
 }
 
 // reach is all days on which something can begin.
@@ -129,18 +167,36 @@ func reach() metering.Period {
 }
 
 // months visits the quantities that begin in a period; their keys are apart by
-// month.
-func (a *auditor) months(it *pebble.Iterator, in metering.Period, visit func(*layout.Stored, bool) error) error {
+// month. Of closed months it visits what they came to.
+func (a *auditor) months(it *pebble.Iterator, in metering.Period, visit func(*layout.Stored, bool) error, visitClosed func(*closedRecord, metering.Day) error) error {
 	in.From, in.To = max(in.From, reach().From), min(in.To, reach().To)
 	for in.From < in.To {
-		var first, end []byte
-		first, end, in = layout.QuantitiesBounds(a.q.Resource, in)
-		it.SetBounds(first, end)
-		if err := a.visit(it, visit); err != nil {
+		closed, err := a.closing.read(it, layout.Unit{Resource: a.q.Resource, Day: in.From})
+		if err != nil {
 			return err
 		}
+		first, end, rest := layout.QuantitiesBounds(a.q.Resource, in)
+		if closed.found {
+			err = visitClosed(&closed, in.From)
+		} else {
+			it.SetBounds(first, end)
+			err = a.visit(it, visit)
+		}
+		if err != nil {
+			return err
+		}
+		in = rest
 	}
 	return nil
+}
+
+// closedMonth adds what a month came to.
+func (a *auditor) closedMonth(c *closedRecord, day metering.Day) error {
+	all := &metering.Closed{Before: metering.MonthOf(day) + 1, Sums: c.sums}
+	if a.closed != nil {
+		all.Sums = append(a.closed.Sums, c.sums...)
+	}
+	return a.restOn(all)
 }
 
 // errSeen ends a search for any visible observation.

@@ -180,7 +180,7 @@ func healed(t *testing.T, s *script, fs *vfs.MemFS, name, what string) {
 func TestAFolderThatIsNoStoreOfThisFormatIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ file, text, want string }{
-		"newer":         {"FORMAT", "meterbook store format 2\n", "made by a newer meterbook; this one reads up to 1: use the newer program"},
+		"newer":         {"FORMAT", "meterbook store format 3\n", "made by a newer meterbook; this one reads up to 2: use the newer program"},
 		"much newer":    {"FORMAT", "meterbook store format 4000000000\n", "made by a newer meterbook"},
 		"older":         {"FORMAT", "meterbook store format 0\n", "no longer reads: export it with the older program"},
 		"no number":     {"FORMAT", "meterbook store format one\n", "is not a meterbook store: its file FORMAT says"},

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -34,6 +35,9 @@ func (l *Ledger) Findings(ctx context.Context, in metering.Period, scope report.
 			return err
 		}
 		defer func() { err = errors.Join(err, f.release()) }()
+		if err := openForFindings(f.snapshot, in, scope); err != nil {
+			return err
+		}
 		if err := f.view.sharedIDs(ctx, in, l.options.Clock(), scope, look); err != nil {
 			return err
 		}
@@ -43,4 +47,25 @@ func (l *Ledger) Findings(ctx context.Context, in metering.Period, scope report.
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// openForFindings refuses a period that reaches into closed months, unless no
+// counted type is asked for: their windows are gone, and nobody could tell that
+// there is no finding from that nobody looked.
+func openForFindings(r pebble.Reader, in metering.Period, scope report.Scope) error {
+	c, err := readClosing(r)
+	if err != nil || c.Before == 0 || in.From >= c.Before.Start() || in.From >= in.To {
+		return err
+	}
+	counted := func(t metering.ResourceType) bool {
+		return t.Measure() == metering.Counted && scope.Types.Contains(t)
+	}
+	if !slices.ContainsFunc(metering.ResourceTypes(), counted) {
+		return nil
+	}
+	refused := metering.Errorf(metering.KindInvalid,
+		"The months before %s are closed and their quantities dropped, so windows that overlap cannot be found there; ask from %s on", c.Before, c.Before.Start())
+	refused.Fields = metering.FieldErrors{}
+	refused.Fields.Add("from", "Input should not be before %s: the months before are closed", c.Before.Start())
+	return refused
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/meterbook/meterbook/internal/metering"
 )
 
-// foldUnits folds units from all their observations in the store, in the order
-// of their keys, and hands each to visit.
-func foldUnits(r pebble.Reader, sources *sourceTable, units []layout.Unit, visit func(*folded)) (err error) {
+// foldUnits folds units from all that is stored of them, in the order of their
+// keys, and hands each to visit.
+func foldUnits(r pebble.Reader, sources *sourceTable, closed closing, units []layout.Unit, visit func(*folded)) (err error) {
 	slices.SortFunc(units, func(a, b layout.Unit) int {
 		if c := a.Resource.Compare(b.Resource); c != 0 {
 			return c
@@ -26,32 +26,13 @@ func foldUnits(r pebble.Reader, sources *sourceTable, units []layout.Unit, visit
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	for _, unit := range units {
-		from, to := unit.Bounds()
-		it.SetBounds(from, to)
-		it.First()
-		f, err := foldFrom(it, sources, unit)
+		f, err := closed.foldFrom(it, sources, unit)
 		if err != nil {
 			return err
 		}
 		visit(f)
 	}
 	return nil
-}
-
-// foldFrom folds one unit, whose observations the iterator stands before, and
-// leaves it behind them.
-func foldFrom(it *pebble.Iterator, sources *sourceTable, unit layout.Unit) (*folded, error) {
-	states, windows, err := told(it, sources, unit)
-	if err != nil {
-		return nil, err
-	}
-	f := &folded{unit: unit}
-	if unit.Resource.Type.Measure() == metering.Counted {
-		f.sums = metering.FoldDay(unit.Day, windows)
-	} else {
-		f.timeline = metering.FoldStates(states)
-	}
-	return f, nil
 }
 
 // told reads what was told of one unit and not retracted. The iterator stands

@@ -17,9 +17,14 @@ import (
 
 // The file FORMAT in the store's folder says which program can read it.
 const (
-	formatFile    = "FORMAT"
-	formatPrefix  = "meterbook store format "
-	formatVersion = 1
+	formatFile   = "FORMAT"
+	formatPrefix = "meterbook store format "
+	// formatVersion is the highest that this program reads and, once months are
+	// closed, what it writes: an older program would count what closed records
+	// stand for as nothing. Until then a store is of formatPlain, which older
+	// programs read.
+	formatVersion = 2
+	formatPlain   = 1
 )
 
 // checkFormat creates the folder if it is new, and refuses one that is not a
@@ -54,8 +59,8 @@ func judgeFormatText(dir string, text []byte) error {
 		return fmt.Errorf("%s is not a meterbook store: its file %s says %.40q", dir, formatFile, text)
 	case version > formatVersion:
 		return fmt.Errorf("store %s has format %d, made by a newer meterbook; this one reads up to %d: use the newer program", dir, version, formatVersion)
-	case version < formatVersion:
-		return fmt.Errorf("store %s has format %d, which this meterbook (format %d) no longer reads: export it with the older program", dir, version, formatVersion)
+	case version < formatPlain:
+		return fmt.Errorf("store %s has format %d, which this meterbook (formats %d to %d) no longer reads: export it with the older program", dir, version, formatPlain, formatVersion)
 	}
 	return nil
 }
@@ -102,7 +107,7 @@ func createFormat(fsys vfs.FS, dir string) error {
 	if err != nil {
 		return fmt.Errorf("create store: %w", err)
 	}
-	_, err = fmt.Fprintf(f, "%s%d\n", formatPrefix, formatVersion)
+	_, err = f.Write(formatText(formatPlain))
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
 		err = fsys.Rename(tmp, fsys.PathJoin(dir, formatFile))
@@ -111,6 +116,17 @@ func createFormat(fsys vfs.FS, dir string) error {
 		return fmt.Errorf("create store: %w", err)
 	}
 	return columns.SyncDir(fsys, dir)
+}
+
+func formatText(version int) []byte { return fmt.Appendf(nil, "%s%d\n", formatPrefix, version) }
+
+// raiseFormat keeps older programs away from a store whose months are closed.
+func raiseFormat(fsys vfs.FS, dir string) error {
+	text, err := readFile(fsys, fsys.PathJoin(dir, formatFile))
+	if err != nil || string(text) == string(formatText(formatVersion)) {
+		return err
+	}
+	return writeDurably(fsys, dir, formatFile, formatText(formatVersion))
 }
 
 func readFile(fsys vfs.FS, path string) ([]byte, error) {

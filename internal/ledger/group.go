@@ -44,6 +44,9 @@ func (g *group) take(it *item) report.Outcome {
 	if rejection := g.s.ledger.directory.admits(&it.Submission, &g.s.ledger.options); rejection != nil {
 		return report.Outcome{Rejected: rejection}
 	}
+	if rejection := g.refuses(o); rejection != nil {
+		return report.Outcome{Rejected: rejection}
+	}
 	source := g.source(o.Name.Source)
 	g.key = layout.AppendID(g.key[:0], o.Name.Project, source, o.Name.ID)
 	hash := xxhash.Sum64(g.key)
@@ -70,12 +73,15 @@ func (g *group) take(it *item) report.Outcome {
 
 // known answers for an observation whose name was used before.
 func (g *group) known(o *metering.Observation, entry *groupEntry) report.Outcome {
-	stored := entry.observation
-	if stored == nil {
-		stored = g.read(entry.Key(o.Name.Project))
-	}
-	if stored == nil || stored.SameContent(o) { // nil: g.err says why, the group fails
-		return report.Outcome{Duplicate: true}
+	// What is stored may be dropped when it is closed; o is not, so they differ.
+	if !g.s.closing.Before.Closes(entry.Kind, entry.At) {
+		stored := entry.observation
+		if stored == nil {
+			stored = g.read(entry.Key(o.Name.Project))
+		}
+		if stored == nil || stored.SameContent(o) { // nil: g.err says why, the group fails
+			return report.Outcome{Duplicate: true}
+		}
 	}
 	return report.Outcome{Rejected: &metering.Rejection{
 		Code: metering.IDReused, Field: "id",
@@ -231,7 +237,7 @@ func (g *group) foldAnew() error {
 	if len(units) == 0 {
 		return nil
 	}
-	return foldUnits(g.s.db, g.s.sources, units, func(f *folded) {
+	return foldUnits(g.s.db, g.s.sources, g.s.closing, units, func(f *folded) {
 		g.s.delta.set(g.s.delta.current(f.unit), f)
 	})
 }

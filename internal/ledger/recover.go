@@ -31,6 +31,9 @@ func (l *Ledger) recover(ctx context.Context) (*sequencer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.closing, err = readClosing(l.db); err != nil {
+		return nil, err
+	}
 	base, err := l.openBase(ctx, p, s.sources)
 	if err != nil {
 		return nil, err
@@ -67,7 +70,7 @@ func readPointer(db *pebble.DB) (p pointer, err error) {
 // openBase opens the base, or makes it again.
 func (l *Ledger) openBase(ctx context.Context, p pointer, sources *sourceTable) (*columns.Base, error) {
 	if p.Base == "" {
-		return columns.Merge(nil, nil, 0), nil
+		return columns.Build(nil, 0), nil
 	}
 	base, err := columns.Open(l.options.FS, l.options.Dir, p.Base)
 	if err == nil {
@@ -115,7 +118,7 @@ func (s *sequencer) replay(ctx context.Context) error {
 	for u := range units {
 		list = append(list, u)
 	}
-	return foldUnits(s.db, s.sources, list, func(f *folded) { s.delta.set(s.delta.current(f.unit), f) })
+	return foldUnits(s.db, s.sources, s.closing, list, func(f *folded) { s.delta.set(s.delta.current(f.unit), f) })
 }
 
 // rebuildBase folds every observation in the store. It may fold in more than
@@ -126,10 +129,10 @@ func rebuildBase(ctx context.Context, db *pebble.DB, sources *sourceTable, seq l
 		return nil, fmt.Errorf("make the base again: %w", err)
 	}
 	slices.SortFunc(changes, func(a, b columns.Change) int { return a.Key.Compare(b.Key) })
-	return columns.Merge(nil, changes, uint64(seq)), nil
+	return columns.Build(changes, uint64(seq)), nil
 }
 
-// foldAll folds every unit in the store, in the order of the keys.
+// foldAll folds everything in the store.
 func foldAll(ctx context.Context, db *pebble.DB, sources *sourceTable) (changes []columns.Change, err error) {
 	it, err := db.NewIter(nil)
 	if err != nil {
@@ -137,35 +140,96 @@ func foldAll(ctx context.Context, db *pebble.DB, sources *sourceTable) (changes 
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	days := map[metering.ResourceKey][]*folded{}
-	for _, prefix := range []byte{layout.Quantities, layout.States} {
-		at := []byte{prefix}
-		for {
-			unit, ok, err := unitAt(ctx, it, at, prefix)
-			if err != nil {
-				return nil, err
-			}
-			if !ok {
-				break
-			}
-			from, to := unit.Bounds()
-			it.SetBounds(from, to)
-			it.First()
-			f, err := foldFrom(it, sources, unit)
-			if err != nil {
-				return nil, err
-			}
-			at = to
-			if prefix == layout.States {
-				changes = append(changes, columns.Change{Key: unit.Resource, Timeline: f.timeline})
-			} else {
-				days[unit.Resource] = append(days[unit.Resource], f)
-			}
-		}
+	err = foldEach(ctx, it, layout.Quantities, sources, func(f *folded) { days[f.unit.Resource] = append(days[f.unit.Resource], f) })
+	if err != nil {
+		return nil, err
 	}
 	for key, d := range days {
 		changes = append(changes, columns.Change{Key: key, Sums: withDays(nil, d)})
 	}
-	return changes, nil
+	return changes, foldEach(ctx, it, layout.States, sources, func(f *folded) {
+		changes = append(changes, columns.Change{Key: f.unit.Resource, Timeline: f.timeline})
+	})
+}
+
+// foldEach folds every unit whose observations lie under a prefix: first those
+// that closed records stand for, of counted resources a month at a time, then
+// the others.
+func foldEach(ctx context.Context, it *pebble.Iterator, prefix byte, sources *sourceTable, visit func(*folded)) error {
+	err := eachClosed(ctx, it, closedPrefix(prefix), func(key metering.ResourceKey, c *closedRecord) error {
+		f, unit := &folded{sums: c.sums}, layout.Unit{Resource: key}
+		if f.unit = unit; prefix == layout.States {
+			var err error
+			if f, err = c.fold(it, sources, unit); err != nil {
+				return err
+			}
+		}
+		visit(f)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for at := []byte{prefix}; ; {
+		unit, ok, err := unitAt(ctx, it, at, prefix)
+		if err != nil || !ok {
+			return err
+		}
+		closed, err := readClosed(it, unit)
+		if err != nil {
+			return err
+		}
+		if closed.found {
+			at = layout.PrefixEnd(layout.ObservationsOf(unit))
+			continue
+		}
+		f, err := closed.fold(it, sources, unit)
+		if err != nil {
+			return err
+		}
+		visit(f)
+		_, at = unit.Bounds()
+	}
+}
+
+// closedPrefix is what the keys of the records begin with that stand for
+// observations under a prefix.
+func closedPrefix(observations byte) byte {
+	if observations == layout.States {
+		return layout.ClosedStates
+	}
+	return layout.ClosedQuantities
+}
+
+// eachClosed visits all closed records under a prefix. What visit does with the
+// iterator is its own affair.
+func eachClosed(ctx context.Context, it *pebble.Iterator, prefix byte, visit func(metering.ResourceKey, *closedRecord) error) error {
+	for at := []byte{prefix}; ; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		it.SetBounds(at, []byte{prefix + 1})
+		if !it.First() {
+			return it.Error()
+		}
+		key := slices.Clone(it.Key())
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		resource, _, err := layout.DecodeClosedKey(key)
+		if err != nil {
+			return err
+		}
+		c, err := decodeClosed(key, value)
+		if err != nil {
+			return err
+		}
+		if err := visit(resource, &c); err != nil {
+			return err
+		}
+		at = append(key, 0)
+	}
 }
 
 // unitAt returns the unit of the first observation at or behind a key.

@@ -25,6 +25,7 @@ type sequencer struct {
 	ids     *idFilter
 	sources *sourceTable
 	seq     layout.Seq // the last one given out
+	closing closing
 
 	inflight sync.WaitGroup // jobs that are not published yet
 	merge    mergeState

@@ -25,6 +25,7 @@ const (
 	checkIDFilter    = "id filter"   // knows every id
 	checkSources     = "sources"     // the table is complete
 	checkDirectory   = "directory"   // projects and regions are registered
+	checkClosed      = "closed"      // what closed months came to
 	checkJournal     = "journal"     // a restart folds anew what changed
 	checkBase        = "base"        // checksums, order, ranks of names
 	checkUsage       = "usage"       // what is folded is what the observations say
@@ -48,6 +49,7 @@ type verifier struct {
 	projects map[metering.ProjectID]bool // true: an observation has named it
 	regions  map[metering.RegionID]bool
 	pointer  pointer
+	months   closing
 	last     layout.Seq // the last number given out
 	journal  map[layout.Unit]bool
 	// changed are the units that the base does not show as they are now; nil:

@@ -104,7 +104,7 @@ func Verify(ctx context.Context, o Options, progress func(report.Progress)) (fou
 // atRest verifies what a restart would find.
 func (v *verifier) atRest(ctx context.Context, o *Options) (err error) {
 	err = v.part(ctx, "tables", func() error {
-		if err := errors.Join(v.readSources(), v.readDirectory(), v.readPointer()); err != nil {
+		if err := errors.Join(v.readSources(), v.readDirectory(), v.readPointer(), v.readClosing()); err != nil {
 			return err
 		}
 		v.loadDerived(o)

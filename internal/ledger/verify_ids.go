@@ -112,6 +112,9 @@ func (v *verifier) entry(key, value []byte) {
 		v.differ(checkRetractions, v.idText(key), "not retracted", "retracted: a retraction names it")
 	}
 	switch {
+	case e.Known && v.months.Before.Closes(e.Kind, e.At) && v.numbers.add(uint64(e.Seq)):
+		v.Dropped++ // no observation has the number
+		v.droppedNumber(key, e.Seq)
 	case e.Known:
 		v.balance.take(e.Seq, fingerprint(key, e.Key(project), e.Retracted && !isRetraction))
 	case !e.Retracted:
@@ -163,7 +166,7 @@ func (v *verifier) explainImbalance(ctx context.Context) error {
 		if err != nil || !e.Known || v.balance.evenAt(e.Seq) {
 			return ctx.Err()
 		}
-		return errors.Join(v.lookUpObservation(key, e.Key(project)), ctx.Err())
+		return errors.Join(v.lookUpObservation(key, project, &e), ctx.Err())
 	})
 }
 
@@ -202,10 +205,11 @@ func markText(marked bool) string {
 }
 
 // lookUpObservation checks that an id entry points to an observation of its
-// name.
-func (v *verifier) lookUpObservation(name, key []byte) error {
+// name, unless that may have been dropped.
+func (v *verifier) lookUpObservation(name []byte, project metering.ProjectID, e *layout.IDEntry) error {
+	key := e.Key(project)
 	value, found, err := get(v.r, key)
-	if err != nil {
+	if err != nil || !found && v.months.Before.Closes(e.Kind, e.At) {
 		return err
 	}
 	if !found {

@@ -65,6 +65,18 @@ func (v *verifier) readPointer() error {
 	return nil
 }
 
+func (v *verifier) readClosing() (err error) {
+	value, found, err := get(v.r, closingKey())
+	if err != nil || !found {
+		return err
+	}
+	if err := json.Unmarshal(value, &v.months); err != nil || v.months.Before == 0 {
+		v.differ(checkClosed, "which months are closed", fmt.Sprintf("%.200q", value), "JSON with before, at and unfinished")
+	}
+	v.Closed = v.months.Before
+	return nil
+}
+
 // readJournal notes which units a restart folds anew, and hands the hashes of
 // the ids that were added since the base to addID.
 func (v *verifier) readJournal(addID func(hash uint64)) error {
@@ -87,7 +99,7 @@ func (v *verifier) readJournal(addID func(hash uint64)) error {
 // loadDerived loads the base and the id filter that the pointer names. The
 // caller releases the base.
 func (v *verifier) loadDerived(o *Options) {
-	v.base, v.ids = columns.Merge(nil, nil, 0), newIDFilter()
+	v.base, v.ids = columns.Build(nil, 0), newIDFilter()
 	if v.pointer.Base != "" {
 		base, err := columns.Open(o.FS, o.Dir, v.pointer.Base)
 		if err != nil {

@@ -46,20 +46,29 @@ func eachObservation(r pebble.Reader, prefix byte, visit func(key []byte, s *lay
 }
 
 // observations checks all observations under a prefix, and folds each unit.
-func (v *verifier) observations(ctx context.Context, prefix byte) error {
-	f := &unitFold{}
+func (v *verifier) observations(ctx context.Context, prefix byte) (err error) {
+	f, closed := &unitFold{}, &closedCursor{}
+	if prefix != layout.Retractions {
+		if closed, err = v.newClosedCursor(closedPrefix(prefix)); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, closed.it.Close()) }()
+	}
 	stage := map[byte]string{layout.States: "states", layout.Quantities: "quantities", layout.Retractions: "retractions"}[prefix]
-	err := eachObservation(v.r, prefix, func(key []byte, s *layout.Stored, marked bool) error {
+	err = eachObservation(v.r, prefix, func(key []byte, s *layout.Stored, marked bool) error {
 		v.observation(key, s, marked)
 		if s.Kind != metering.RetractionMade {
-			v.gather(f, s, marked)
+			if err := v.gather(f, closed, s, marked); err != nil {
+				return err
+			}
 		}
 		return v.step(ctx, stage)
 	}, v.damaged)
-	if err == nil {
-		v.settle(f)
+	if err != nil {
+		return err
 	}
-	return err
+	v.settle(f)
+	return closed.rest()
 }
 
 func (v *verifier) damaged(key []byte, err error) {
@@ -78,7 +87,7 @@ func (v *verifier) observation(key []byte, s *layout.Stored, marked bool) {
 		v.differOnce(checkSources, fmt.Sprintf("source number %d", s.Source), "not in the table of sources", "in the table: observations name it")
 	}
 	v.number(s)
-	v.registered(s)
+	v.registered(s.Name.Project, s.Resource.Region, func() string { return observationText(s) })
 	v.key = layout.AppendID(v.key[:0], s.Name.Project, s.Source, s.Name.ID)
 	if s.Kind == metering.RetractionMade {
 		v.balance.add(s.Seq, fingerprint(v.key, key, false))
@@ -93,14 +102,15 @@ func (v *verifier) observation(key []byte, s *layout.Stored, marked bool) {
 
 // registered checks that the directory knows the project and the region, and
 // that they have observations.
-func (v *verifier) registered(s *layout.Stored) {
-	if seen, known := v.projects[s.Name.Project]; !seen {
-		v.differOnce(checkDirectory, fmt.Sprintf("project %d", s.Name.Project), unseenText(known), "registered as seen: "+observationText(s)+" names it")
+func (v *verifier) registered(p metering.ProjectID, r metering.RegionID, who func() string) {
+	if seen, known := v.projects[p]; !seen {
+		v.differOnce(checkDirectory, fmt.Sprintf("project %d", p), unseenText(known), "registered as seen: "+who()+" names it")
 	}
-	if region := s.Resource.Region; region != 0 {
-		if seen, known := v.regions[region]; !seen {
-			v.differOnce(checkDirectory, fmt.Sprintf("region %d", region), unseenText(known), "registered as seen: "+observationText(s)+" names it")
-		}
+	if r == 0 {
+		return // a retraction
+	}
+	if seen, known := v.regions[r]; !seen {
+		v.differOnce(checkDirectory, fmt.Sprintf("region %d", r), unseenText(known), "registered as seen: "+who()+" names it")
 	}
 }
 
@@ -115,40 +125,53 @@ func unseenText(known bool) string {
 type unitFold struct {
 	unit    layout.Unit
 	begun   bool
+	closed  closedRecord
+	kept    *metering.State // of those the record stands for, the greatest
 	states  []metering.State
 	windows []metering.Window
 }
 
 // gather adds an observation to the unit at hand, and settles that one when a
 // new one begins.
-func (v *verifier) gather(f *unitFold, s *layout.Stored, retracted bool) {
+func (v *verifier) gather(f *unitFold, cursor *closedCursor, s *layout.Stored, retracted bool) error {
 	unit := layout.UnitOf(&s.Observation)
 	if !f.begun || unit != f.unit {
 		v.settle(f)
-		*f = unitFold{unit: unit, begun: true, states: f.states[:0], windows: f.windows[:0]}
+		closed, err := cursor.at(unit)
+		if err != nil {
+			return err
+		}
+		*f = unitFold{unit: unit, begun: true, closed: closed, states: f.states[:0], windows: f.windows[:0]}
 	}
 	switch {
 	case retracted:
+	case f.closed.standsFor(&s.Observation):
+		if state := s.State(); f.kept == nil || f.kept.Compare(&state) < 0 {
+			f.kept = &state
+		}
 	case s.Kind == metering.QuantityObserved:
 		f.windows = append(f.windows, s.Window())
 	default:
 		f.states = append(f.states, s.State())
 	}
+	return nil
 }
 
 // settle folds a unit whose observations are complete and compares it with what
 // is stored and shown.
 func (v *verifier) settle(f *unitFold) {
-	if !f.begun {
-		return
-	}
-	if f.unit.Resource.Type.Measure() == metering.Counted {
+	switch {
+	case !f.begun:
+	case f.unit.Resource.Type.Measure() != metering.Counted:
+		v.Timelines++
+		if f.closed.found {
+			v.inEffect(f)
+		}
+		v.compareTimeline(f.unit, f.closed.Timeline.Continue(f.states))
+	case !f.closed.found: // otherwise its days were compared with the record
 		v.Days++
 		v.compareDay(f.unit, metering.FoldDay(f.unit.Day, f.windows))
-		return
 	}
-	v.Timelines++
-	v.compareTimeline(f.unit, metering.FoldStates(f.states))
 }
 
 // compareTimeline compares a timeline with the one that reports show.

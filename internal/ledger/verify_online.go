@@ -123,7 +123,7 @@ func (v *verifier) frozen(ctx context.Context, f *frozen) error {
 		if v.ids, err = parseIDFilter(f.ids); err != nil {
 			return err
 		}
-		return errors.Join(v.readSources(), v.readDirectory(), v.readPointer(), v.readJournal(func(uint64) {}))
+		return errors.Join(v.readSources(), v.readDirectory(), v.readPointer(), v.readClosing(), v.readJournal(func(uint64) {}))
 	})
 	if err != nil || v.unread {
 		return err

@@ -52,17 +52,29 @@ func (f Fate) String() string {
 // observations behind it.
 type Account struct {
 	Lines []AccountLine // in the order of the meters
+	// Closed, when not 0, is the month before which the figures rest on what
+	// was folded when the months were closed: the observations are gone, but for
+	// those that bear on what came after.
+	Closed Month
 	// Traces are the observations that bear on the period: states in their order,
 	// quantities by window and rank, retracted ones in their place among them.
 	Traces []Trace
 }
 
 // AccountLine is one line of a report with its terms, whose sum is its Value:
-// segments of states, or windows of quantities.
+// segments of states, or days and windows of quantities.
 type AccountLine struct {
 	Usage
 	Segments []Segment // in order, cut to what of the period counts
+	Days     []DaySum  // of closed months, in order
 	Windows  []Window  // those that count, in the order of (From, To)
+}
+
+// Closed is what a resource came to in months whose observations were dropped.
+type Closed struct {
+	Before   Month
+	Timeline Timeline // of the states whose first minute lies before
+	Sums     []DaySum // of days before, in the order of day and meter
 }
 
 // Trace is an observation and what became of it.
@@ -84,13 +96,29 @@ type Trace struct {
 // bear on the period and may be left out; of quantities, those whose From lies
 // outside of it.
 func Explain(told []Received, in Period, now Instant) Account {
-	if len(told) == 0 || in.From >= in.To {
+	return ExplainClosed(nil, told, in, now)
+}
+
+// ExplainClosed is Explain for a resource of whose observations those before a
+// month were dropped; closed may be nil. What is told of before is only traced:
+// a state that was kept since it is in effect at the month's start.
+func ExplainClosed(closed *Closed, told []Received, in Period, now Instant) Account {
+	if closed == nil {
+		closed = &Closed{}
+	}
+	if len(told) == 0 && closed.Before == 0 || in.From >= in.To {
 		return Account{}
 	}
-	if told[0].Resource.Type.Measure() == Counted {
-		return explainQuantities(told, in)
+	a := Account{}
+	if in.From < closed.Before.Start() {
+		a.Closed = closed.Before
 	}
-	return explainStates(told, in, now)
+	if len(closed.Sums) > 0 || len(told) > 0 && told[0].Resource.Type.Measure() == Counted {
+		a.explainQuantities(closed, told, in)
+	} else {
+		a.explainStates(closed, told, in, now)
+	}
+	return a
 }
 
 // tracedState is a state on its way through the fold.
@@ -99,23 +127,27 @@ type tracedState struct {
 	Trace
 }
 
-func explainStates(told []Received, in Period, now Instant) Account {
+func (a *Account) explainStates(closed *Closed, told []Received, in Period, now Instant) {
 	states := bearingStates(told, in)
 	var standing []*tracedState // those that are not retracted
 	var fold []State
 	for i := range states {
-		if s := &states[i]; s.Retracted == nil {
-			standing, fold = append(standing, s), append(fold, s.State)
+		s := &states[i]
+		if s.Retracted != nil {
+			continue
+		}
+		standing = append(standing, s)
+		if !closed.Before.Closes(StateObserved, s.At) {
+			fold = append(fold, s.State)
 		}
 	}
-	a := Account{Traces: make([]Trace, len(states))}
+	a.Traces = make([]Trace, len(states))
 	from, to := in.Minutes(now)
-	a.countStates(FoldStates(fold), from, to)
+	a.countStates(closed.Timeline.Continue(fold), from, to)
 	a.traceStates(standing, in.From.FirstMinute(), to)
 	for i := range states {
 		a.Traces[i] = states[i].Trace
 	}
-	return a
 }
 
 // bearingStates returns the states whose first minute lies in the period, those
@@ -190,7 +222,8 @@ func (a *Account) traceStates(states []*tracedState, start, to Minute) {
 	}
 }
 
-// termAt finds the segment of a description that begins at a minute.
+// termAt finds the segment of a description that holds at a minute, at which it
+// begins unless the state repeats one that was dropped.
 func (a *Account) termAt(is *Description, from Minute) (line, term int) {
 	if is == nil {
 		return -1, -1
@@ -199,9 +232,10 @@ func (a *Account) termAt(is *Description, from Minute) (line, term int) {
 		if a.Lines[line].Meter != is.Meter {
 			continue
 		}
-		term, found := slices.BinarySearchFunc(a.Lines[line].Segments, from, func(s Segment, m Minute) int { return cmp.Compare(s.From, m) })
-		if found {
-			return line, term
+		segments := a.Lines[line].Segments
+		term, _ := slices.BinarySearchFunc(segments, from+1, func(s Segment, m Minute) int { return cmp.Compare(s.From, m) })
+		if term > 0 && from < segments[term-1].To {
+			return line, term - 1
 		}
 	}
 	return -1, -1
@@ -213,10 +247,9 @@ type tracedWindow struct {
 	Trace
 }
 
-func explainQuantities(told []Received, in Period) Account {
+func (a *Account) explainQuantities(closed *Closed, told []Received, in Period) {
 	windows := bearingWindows(told, in)
-	var a Account
-	var sums []DaySum
+	sums := slices.Clone(closed.Sums)
 	var day []Window // those of one day that are not retracted
 	for i := range windows {
 		if w := &windows[i]; w.Retracted == nil {
@@ -226,11 +259,17 @@ func explainQuantities(told []Received, in Period) Account {
 			sums, day = append(sums, FoldDay(today, day)...), day[:0]
 		}
 	}
+	slices.SortStableFunc(sums, func(a, b DaySum) int { return cmp.Compare(a.Day, b.Day) })
 	for _, u := range SumDays(sums, in) {
-		a.Lines = append(a.Lines, AccountLine{Usage: u})
+		line := AccountLine{Usage: u}
+		for _, s := range closed.Sums {
+			if s.Meter == u.Meter && in.Contains(s.Day) {
+				line.Days = append(line.Days, s)
+			}
+		}
+		a.Lines = append(a.Lines, line)
 	}
 	a.traceWindows(windows)
-	return a
 }
 
 // bearingWindows returns the quantities whose From lies in the period, by

@@ -76,9 +76,14 @@ type Timeline struct {
 
 // FoldStates computes the timeline of one resource from the set of its states.
 // It sorts states in place; their order does not matter.
-func FoldStates(states []State) Timeline {
+func FoldStates(states []State) Timeline { return Timeline{}.Continue(states) }
+
+// Continue returns the timeline of the states that t was folded from and these,
+// whose first minutes all lie behind t's last boundary. It sorts states in
+// place; t is not changed.
+func (t Timeline) Continue(states []State) Timeline {
 	slices.SortFunc(states, func(a, b State) int { return a.Compare(&b) })
-	var t Timeline
+	t.Segments = slices.Clone(t.Segments)
 	for i := range states {
 		from := FirstMinute(states[i].At)
 		if i+1 < len(states) && FirstMinute(states[i+1].At) == from {

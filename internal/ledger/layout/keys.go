@@ -19,6 +19,9 @@ const (
 	Regions     = 'r'
 	Meta        = 'm'
 	Records     = 'a'
+
+	ClosedStates     = 'c'
+	ClosedQuantities = 'd'
 )
 
 // retracted ends the key that marks an observation as retracted.
@@ -53,10 +56,7 @@ func appendResource(dst []byte, k metering.ResourceKey) []byte {
 }
 
 // Month numbers the months since January 1970.
-func Month(d metering.Day) uint16 {
-	t := d.Start().Time()
-	return uint16((t.Year()-1970)*12 + int(t.Month()) - 1)
-}
+func Month(d metering.Day) uint16 { return uint16(metering.MonthOf(d)) }
 
 // AppendStates appends what the keys of all states of a resource begin with.
 func AppendStates(dst []byte, k metering.ResourceKey) []byte {

@@ -3,6 +3,7 @@ package layout
 import (
 	"bytes"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -153,4 +154,106 @@ func TestJournalEntriesComeBack(t *testing.T) {
 	if err := DecodeTouched(value[:len(value)-1], id, unit); err == nil {
 		t.Error("a journal entry that is cut short was read")
 	}
+}
+
+// closedRecords returns closed timelines and sums of every type.
+func closedRecords() (timelines []ClosedTimeline, sums [][]metering.DaySum) {
+	for _, o := range observations() {
+		if o.Kind == metering.RetractionMade || o.Deleted {
+			continue
+		}
+		is := &metering.Description{Meter: o.Meter, Multiplier: o.Multiplier, Attributes: o.Attributes}
+		other := &metering.Description{Meter: o.Meter, Multiplier: 7, Attributes: o.Attributes}
+		bare := &metering.Description{Meter: o.Resource.Type.Meter("", "", &metering.Attributes{}), Multiplier: 1}
+		timelines = append(timelines,
+			ClosedTimeline{Before: 400, Timeline: metering.Timeline{Known: true, Hidden: true, LastBoundary: 30, Segments: []metering.Segment{
+				{From: 5, To: 6, Is: is}, {From: 6, To: 20, Is: other}, {From: 21, To: 22, Is: bare}, {From: 25, To: metering.Open, Is: is}}}},
+			ClosedTimeline{Before: 1, Timeline: metering.Timeline{Known: true, LastBoundary: 9}}, ClosedTimeline{Before: 1<<16 - 1})
+		first := metering.DayOf(2024, 2, 1)
+		sums = append(sums, nil, []metering.DaySum{
+			{Day: first, Meter: o.Meter, Sum: metering.Amount{Hi: 1, Lo: 2}, First: first.Start(), Last: first.Start() + 2*metering.MaxQuantityWindow - 1, Attributes: &o.Attributes},
+			{Day: first + 28, Meter: o.Meter, First: (first + 29).Start() - 1, Last: (first + 29).Start(), Attributes: &o.Attributes},
+			{Day: first + 28, Meter: bare.Meter, First: (first + 28).Start(), Last: (first + 29).Start(), Attributes: &bare.Attributes},
+		})
+	}
+	return timelines, sums
+}
+
+func TestClosedRecordsComeBackAndDamageIsRefused(t *testing.T) {
+	t.Parallel()
+	timelines, sums := closedRecords()
+	for i := range timelines {
+		c, value := &timelines[i], timelines[i].Append(nil)
+		of := metering.ResourceType(1)
+		if len(c.Timeline.Segments) > 0 {
+			of = c.Timeline.Segments[0].Is.Meter.Type
+		}
+		got, err := DecodeClosedTimeline(of, value)
+		if err != nil || !reflect.DeepEqual(&got, c) {
+			t.Errorf("stored %+v\nread   %+v, %v", c, got, err)
+		}
+		for n := range value {
+			if _, err := DecodeClosedTimeline(of, value[:n]); err == nil {
+				t.Fatalf("a timeline of %d bytes cut to %d was read", len(value), n)
+			}
+		}
+	}
+	for _, s := range sums {
+		value, of := AppendClosedSums(nil, s), metering.ResourceType(1)
+		if len(s) > 0 {
+			of = s[0].Meter.Type
+		}
+		got, err := DecodeClosedSums(of, metering.MonthOf(metering.DayOf(2024, 2, 1)), value)
+		if err != nil || !reflect.DeepEqual(got, s) {
+			t.Errorf("stored %+v\nread   %+v, %v", s, got, err)
+		}
+		for n := range value {
+			if _, err := DecodeClosedSums(of, 1, value[:n]); err == nil {
+				t.Fatalf("sums of %d bytes cut to %d were read", len(value), n)
+			}
+		}
+	}
+}
+
+func TestClosedRecordsAreFoundByTheirUnits(t *testing.T) {
+	t.Parallel()
+	for _, o := range observations() {
+		if o.Kind == metering.RetractionMade {
+			continue
+		}
+		unit := UnitOf(o)
+		k, month, err := DecodeClosedKey(unit.ClosedOf())
+		if err != nil || k != o.Resource || o.Kind == metering.QuantityObserved && month != metering.MonthOf(unit.Day) {
+			t.Errorf("%+v: the closed record is of %v in %v, %v", unit, k, month, err)
+		}
+		if !bytes.HasPrefix(AppendKey(nil, o, 7), ObservationsOf(unit)) {
+			t.Errorf("%+v does not lie among the observations of %+v", o, unit)
+		}
+		if key := unit.ClosedOf(); len(key) > 0 {
+			if _, _, err := DecodeClosedKey(key[:len(key)-1]); err == nil {
+				t.Errorf("key %x cut by a byte was read", key)
+			}
+		}
+	}
+}
+
+func FuzzDecodeClosedNeverPanics(f *testing.F) {
+	timelines, sums := closedRecords()
+	for i := range timelines {
+		f.Add(byte(1), timelines[i].Append(nil))
+	}
+	for _, s := range sums {
+		f.Add(byte(12), AppendClosedSums(nil, s))
+	}
+	f.Fuzz(func(t *testing.T, kind byte, value []byte) {
+		of := metering.ResourceType(1 + kind%metering.TypeCount)
+		if c, err := DecodeClosedTimeline(of, value); err == nil {
+			again, err := DecodeClosedTimeline(of, c.Append(nil))
+			if err != nil || !reflect.DeepEqual(c, again) {
+				t.Errorf("%+v is stored as %+v, %v", c, again, err)
+			}
+		}
+		_, _ = DecodeClosedSums(of, 400, value)
+		_, _, _ = DecodeClosedKey(value)
+	})
 }
