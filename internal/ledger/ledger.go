@@ -95,7 +95,6 @@ type Ledger struct {
 	verifying atomic.Bool   // a verification is going on
 	copying   atomic.Bool   // a backup is
 	retaining atomic.Bool   // a retention is
-	retaining atomic.Bool   // a retention is
 	closing   chan struct{} // closed by Close: Submit refuses from then on
 	abandoned chan struct{} // closed when Open was given up
 	closeOnce sync.Once
