@@ -87,12 +87,9 @@ func (c *chart) draw(path string, series map[string][]point) error {
 	if c.logarithmic {
 		p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
 		p.X.Tick.Marker, p.Y.Tick.Marker = decades{}, decades{}
-		p.Y.Max *= 4 // room for the legend
+		p.X.Max, p.Y.Max = p.X.Max*1.2, p.Y.Max*4 // room for the last label and for the legend
 	} else {
-		p.X.Min, p.Y.Min, p.Y.Max = 0, 0, greatest*1.35
-	}
-	if c.id == chartHits {
-		p.X.Max = 104 // the last label would be cut
+		p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, p.X.Max*1.04, 0, greatest*1.35
 	}
 	return save(p, path)
 }

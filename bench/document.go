@@ -85,6 +85,7 @@ func generated(r *results, charts string) (string, error) {
 		fmt.Fprintf(&b, "| %s | %s |\n", f.Name, f.Value)
 	}
 	fmt.Fprintf(&b, "\n### SQL\n\nDuckDB %s through `github.com/duckdb/duckdb-go/v2` %s. The tables:\n\n```sql%s\n```\n", r.DuckDB, moduleVersion("github.com/duckdb/duckdb-go/v2"), buildSQL)
+	fmt.Fprintf(&b, "\nWhat is printed of the ten lines, here of two in the order `%s`:\n\n```sql\n%s\n```\n", sizeOrder, r.Lines)
 	for _, s := range r.SQL {
 		fmt.Fprintf(&b, "\nThe fastest statement in order %s:\n\n```sql\n%s\n```\n", s.Name, s.Value)
 	}

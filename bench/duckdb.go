@@ -63,6 +63,9 @@ CREATE TABLE days AS
 	SELECT line, total, project, region, type, day, coalesce(lag(day) OVER (PARTITION BY line ORDER BY day), -1) AS prev_day, amount, first, last, name_rank, attributes
 	FROM stage_days s JOIN lines USING (project, region, type, id_hi, id_lo, meter) LEFT JOIN names USING (name)
 	ORDER BY line, day;
+CREATE INDEX segments_line ON segments(line);
+CREATE INDEX days_line ON days(line);
+CREATE INDEX lines_line ON lines(line);
 DROP TABLE stage_segments;
 DROP TABLE stage_days;
 CHECKPOINT;`

@@ -169,7 +169,10 @@ func (f *fleetRun) contest(ctx context.Context, l *ledger.Ledger, p *peer, r pee
 	}
 	f.add("engine: month, whole fleet, by "+r.order, "%v; DuckDB %s: %v, %.0f × as long; from a table of the month's lines: p50 %s, %.1f × as long; %s lines, equal",
 		c.engine, best.variant, c.duckdb, c.factor(), ms(clipped.p50()), ratio(clipped.p50(), c.engine.p50()), thousands(int64(want.count)))
-	if r.order == "billing_value.desc" || r.order == "last_name.asc" {
+	if r.order == sizeOrder {
+		f.Lines = r.page([]string{"7", "42"})
+	}
+	if r.order == sizeOrder || r.order == "last_name.asc" {
 		f.SQL = append(f.SQL, figure{"`" + r.order + "`, " + best.variant, best.text})
 	}
 	return c, nil

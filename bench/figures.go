@@ -149,6 +149,7 @@ type results struct {
 	Figures []figure
 	Charts  map[chartID]map[string][]point // by series
 	SQL     []figure                       // the statements that answered fastest, by order
+	Lines   string                         // the statement that asks for lines of a page
 	DuckDB  string                         // its version
 }
 
