@@ -1,5 +1,6 @@
 // Command server is meterbook as it is shipped, but that its store merges after
-// few changes, so that a server that lives for a moment merges all the time.
+// few changes, so that a server that lives for a moment merges all the time. All
+// else, the exit codes too, is that of package cli.
 package main
 
 import (
