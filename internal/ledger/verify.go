@@ -106,8 +106,10 @@ func (v *verifier) part(ctx context.Context, what string, run func() error) erro
 // verify runs all parts. Sources, directory and journal have been read.
 func (v *verifier) verify(ctx context.Context) error {
 	if v.base != nil {
-		v.audit = columns.NewAudit(v.base)
-		v.base.Flaws(func(f columns.Flaw) { v.differ(checkBase, v.baseName()+": "+f.Of, f.Stored, f.Want) })
+		named := func(f columns.Flaw) { v.differ(checkBase, v.baseName()+": "+f.Of, f.Stored, f.Want) }
+		if v.base.Flaws(named) {
+			v.audit = columns.NewAudit(v.base)
+		}
 	}
 	parts := []struct {
 		what string

@@ -77,18 +77,19 @@ func (b *Base) Loaded() bool { return b.file != nil }
 type Flaw struct{ Of, Stored, Want string }
 
 // Flaws visits where the base breaks its rules: checksums of the mapped file,
-// the canonical order, distinct meters, and the ranks of the names.
-func (b *Base) Flaws(visit func(Flaw)) {
+// the canonical order, distinct meters, and the ranks of the names. When it
+// returns false, what the base holds cannot even be read.
+func (b *Base) Flaws(visit func(Flaw)) (readable bool) {
 	if b.file != nil {
 		var seq uint64
 		if _, err := split(b.file, &seq); err != nil {
 			visit(Flaw{"the file", err.Error(), "the checksums of when it was written"})
-			return // what is in it means nothing
+			return false // what is in it means nothing
 		}
 	}
 	if err := errors.Join(b.checkStructure(), b.checkTexts()); err != nil {
 		visit(Flaw{"the columns", err.Error(), "columns whose numbers lead to something"})
-		return
+		return false
 	}
 	b.checkOrder(visit)
 	meters := map[metering.Meter]int{}
@@ -99,6 +100,7 @@ func (b *Base) Flaws(visit func(Flaw)) {
 		meters[m] = i
 	}
 	b.checkRanks(visit)
+	return true
 }
 
 func (b *Base) checkOrder(visit func(Flaw)) {

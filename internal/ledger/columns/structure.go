@@ -121,6 +121,10 @@ func sameLength(lengths ...int) error {
 	return nil
 }
 
+// daySumHiEnd bounds the high 64 bits of a day's sum: a quantity is below 2^83
+// millionths, so no day reaches it, and 2^16 such days can still be added up.
+const daySumHiEnd = 1 << 48
+
 // checkNumbers checks that the numbers of meters and texts exist, and that time
 // goes forward in a segment.
 func (b *Base) checkNumbers() error {
@@ -143,6 +147,11 @@ func (b *Base) checkNumbers() error {
 	for i, from := range b.seg.from {
 		if from >= b.seg.to[i] {
 			return fmt.Errorf("segment %d ends at minute %d, before it begins at %d", i, b.seg.to[i], from)
+		}
+	}
+	for i, hi := range b.cell.hi {
+		if hi >= daySumHiEnd {
+			return fmt.Errorf("day sum %d is greater than what quantities can add up to", i)
 		}
 	}
 	return nil

@@ -118,7 +118,7 @@ func FuzzBase(f *testing.F) {
 		all := contents(b)
 		w := newWorld(3, 40)
 		q := w.wide()
-		if r := read(b.Report(&q, nil)); r.count != len(r.lines) {
+		if r := read(Report(&q, NewOverlay(&q), Layer{Base: b})); r.count != len(r.lines) {
 			t.Errorf("%d lines, count %d", len(r.lines), r.count)
 		}
 		if len(all) != b.Resources() {
