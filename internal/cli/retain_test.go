@@ -46,6 +46,12 @@ func TestObservationsOfClosedMonthsAreDropped(t *testing.T) {
 	if got := s.report(t); got != want {
 		t.Errorf("want %s, got %s", want, got)
 	}
+	explained, _ := command(t, s.variables, ExitOK, "explain", "10/76/instance/3c90c3cc-0d44-4b50-8888-000000000001", "--from", "2024-07-01", "--to", "2024-08-01")
+	for _, text := range []string{"g1_min = 60 minutes", "The months before 2024-08 are closed: their observations were dropped, what they came to was kept.", "No observation bears"} {
+		if !strings.Contains(explained, text) {
+			t.Errorf("explain does not say %q:\n%s", text, explained)
+		}
+	}
 	receipt, err := s.api.SendNDJSON(t.Context(), strings.NewReader(closable()))
 	if err != nil || receipt.RejectedTotal != 9 || receipt.Rejected[0].Code != "period_closed" {
 		t.Errorf("sent again: %+v, %v", receipt, err)

@@ -64,6 +64,16 @@ func TestVerificationAndBackupAreAsDocumented(t *testing.T) {
 	if !bytes.Contains(retained.body, []byte(`"before":"2024-08","dry_run":false`)) || bytes.Contains(retained.body, []byte(`"observations":0`)) {
 		t.Errorf("got %s", retained.body)
 	}
+	const template = "/v1/resources/{project}/{region}/{type}/{id}"
+	for id, closed := range map[string]string{
+		"egress_traffic/3c90c3cc-0d44-4b50-8888-00000000000b": `"2024-08"`,
+		"volume/3c90c3cc-0d44-4b50-8888-000000000018":         "null", // its one state is in effect, and was kept
+	} {
+		a := d.send(request{method: "GET", path: "/v1/resources/10/76/" + id + "?from=2024-07-01&to=2024-08-01"})
+		if err := d.check("GET", template, a); err != nil || a.status != 200 || !bytes.Contains(a.body, []byte(`"closed_before":`+closed)) || !bytes.Contains(a.body, []byte(`"billing_value":`)) {
+			t.Errorf("the account of %s is %s\n%v", id, a.body, err)
+		}
+	}
 	early := request{method: "POST", path: "/v1/retain", body: `{"before":"2024-09"}`}
 	d.checkError(errorCase{"a month that has not begun", early, 400, "ValidationError"}, d.send(early), "POST")
 	reader := request{method: "POST", path: "/v1/backup", token: d.newKey(`{"roles":["reader"]}`)}

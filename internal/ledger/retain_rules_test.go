@@ -2,7 +2,10 @@ package ledger_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -378,6 +381,65 @@ func TestABackupKeepsClosedMonths(t *testing.T) {
 		t.Errorf("want %s, got %s", want, got)
 	}
 	s.refusal(active("c", 1, "2024-07-30T00:00:00Z"), metering.PeriodClosed, "time")
+	s.close()
+}
+
+// TestRetentionMakesRoomOnAFullDisk: it is what an operator turns to then.
+func TestRetentionMakesRoomOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	s := newClosedStore(t)
+	s.sends(active("a", 1, "2024-06-30T00:00:00Z"), deleted("b", 1, "2024-07-02T00:00:00Z"))
+	s.fs.TestingSetDiskUsage(vfs.DiskUsage{TotalBytes: 1 << 40})
+	if _, err := s.ledger.Submit(t.Context(), []report.Submission{active("c", 2, "2024-08-01T00:00:00Z")}); metering.KindOf(err) != metering.KindUnavailable {
+		t.Errorf("the disk is full: %v", err)
+	}
+	if r := s.retains("2024-08"); r.Observations != 2 {
+		t.Errorf("dropped %+v", r)
+	}
+	s.fs.TestingSetDiskUsage(vfs.DiskUsage{TotalBytes: 1 << 40, AvailBytes: 1 << 40})
+	s.close()
+}
+
+// TestARetentionThatIsBrokenOffGoesOn ends one by its context, and one by
+// closing the store.
+func TestARetentionThatIsBrokenOffGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newClosedStore(t)
+	s.sends(active("a", 1, "2024-06-30T00:00:00Z"), deleted("b", 1, "2024-07-02T00:00:00Z"), used("q", 1, "2024-07-01T00:00:00Z", "2024-07-01T01:00:00Z"))
+	want := describe(t, s.ledger)
+	q := report.Retention{Before: month(t, "2024-08")}
+	ctx, leave := context.WithCancel(t.Context())
+	if _, err := s.ledger.Retain(ctx, q, func(report.Progress) { leave() }); !errors.Is(err, context.Canceled) {
+		t.Errorf("nobody waits any more: %v", err)
+	}
+	s.refusal(active("c", 1, "2024-07-30T00:00:00Z"), metering.PeriodClosed, "time")
+	closed := make(chan error, 1)
+	begin := sync.OnceFunc(func() {
+		go func() { closed <- s.ledger.Close() }()
+	})
+	_, err := s.ledger.Retain(t.Context(), q, func(report.Progress) {
+		begin()
+		for s.ledger.Writable() == nil { // until it is closing
+			runtime.Gosched()
+		}
+	})
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if metering.KindOf(err) != metering.KindUnavailable {
+		t.Errorf("the store was closed: %v", err)
+	}
+	if v, err := ledger.Verify(t.Context(), s.options(), func(report.Progress) {}); err != nil || v.Total != 0 || v.Closed != q.Before {
+		t.Errorf("verification found %+v, %v", v, err)
+	}
+	s.ledger = open(t, s.options())
+	s.retains("2024-08")
+	if r := s.retains("2024-08"); !r.Closed {
+		t.Errorf("nothing should be left: %+v", r)
+	}
+	if got := describe(t, s.ledger); got != want {
+		t.Errorf("want %s, got %s", want, got)
+	}
 	s.close()
 }
 
