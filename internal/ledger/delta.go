@@ -18,15 +18,15 @@ type folded struct {
 // the same slot; the last one counts.
 type change struct {
 	slot    uint32
-	base    int32 // the resource's index in the base, or columns.NotFound
+	at      standing
 	project metering.ProjectID
 	is      *folded
 }
 
-// delta is what changed since the base. It belongs to the sequencer; views see
-// a prefix of its log.
+// delta is what changed since it was settled. It belongs to the sequencer; views
+// see a prefix of its log.
 type delta struct {
-	base  *columns.Base
+	settled
 	slots map[layout.Unit]*tracked
 	log   []change
 	// shown is how many changes a view may see; what is behind them is the
@@ -44,43 +44,40 @@ const maxStaleSegments = 4 << 20
 
 // tracked is the last change of a unit.
 type tracked struct {
-	slot uint32
-	base int32
-	at   int // of the change in the log; notLogged when the unit is as in the base
-	now  *folded
+	slot  uint32
+	at    standing
+	entry int // of the log; notLogged when the unit is as it was settled
+	now   *folded
 }
 
 const notLogged = -1
 
-func newDelta(base *columns.Base) *delta {
-	return &delta{base: base, slots: map[layout.Unit]*tracked{}}
+func newDelta(on settled) *delta {
+	return &delta{settled: on, slots: map[layout.Unit]*tracked{}}
 }
 
-// current returns the unit as it is now, from the delta or the base.
+// current returns the unit as it is now.
 func (d *delta) current(u layout.Unit) *tracked {
 	if t, ok := d.slots[u]; ok {
 		return t
 	}
-	res := d.base.Find(u.Resource)
-	t := &tracked{slot: uint32(len(d.slots)), base: int32(res), at: notLogged, now: &folded{unit: u}}
-	if res != columns.NotFound {
-		if u.Resource.Type.Measure() == metering.Counted {
-			t.now.sums = d.base.DaySums(res, metering.Period{From: u.Day, To: u.Day + 1})
-		} else {
-			t.now.timeline = d.base.Timeline(res)
-		}
+	t := &tracked{slot: uint32(len(d.slots)), at: d.find(u.Resource), entry: notLogged, now: &folded{unit: u}}
+	if u.Resource.Type.Measure() == metering.Counted {
+		t.now.sums = d.daySums(t.at, metering.Period{From: u.Day, To: u.Day + 1})
+	} else {
+		t.now.timeline = d.timeline(t.at)
 	}
 	return t
 }
 
 // set makes f the unit's present fold.
 func (d *delta) set(t *tracked, f *folded) {
-	if t.at != notLogged {
+	if t.entry != notLogged {
 		d.stale += len(t.now.timeline.Segments)
 	}
-	t.now, t.at = f, len(d.log)
+	t.now, t.entry = f, len(d.log)
 	d.slots[f.unit] = t
-	d.log = append(d.log, change{slot: t.slot, base: t.base, project: f.unit.Resource.Project, is: f})
+	d.log = append(d.log, change{slot: t.slot, at: t.at, project: f.unit.Resource.Project, is: f})
 }
 
 // place adds one observation to its unit; false when the unit must be folded
@@ -94,7 +91,7 @@ func (d *delta) place(o *metering.Observation) bool {
 		f.sums, ok = metering.PlaceWindow(t.now.sums, &w)
 	} else {
 		s := o.State()
-		if t.at >= d.shown && t.now.timeline.Append(&s) {
+		if t.entry >= d.shown && t.now.timeline.Append(&s) {
 			return true
 		}
 		f.timeline, ok = t.now.timeline.Place(&s)
@@ -113,21 +110,21 @@ func (d *delta) compact() {
 	}
 	log := make([]change, 0, len(d.slots)+len(d.slots)/2)
 	for _, t := range d.slots {
-		t.at = len(log)
-		log = append(log, change{slot: t.slot, base: t.base, project: t.now.unit.Resource.Project, is: t.now})
+		t.entry = len(log)
+		log = append(log, change{slot: t.slot, at: t.at, project: t.now.unit.Resource.Project, is: t.now})
 	}
 	// The same units are in the log that views have.
 	d.log, d.shown, d.stale = log, len(log), 0
 }
 
-// rebase returns the delta of what changed after the first n entries of the
-// log, over a base that has those folded in.
-func (d *delta) rebase(base *columns.Base, n int) *delta {
-	fresh := newDelta(base)
+// rebase returns the delta of what changed after the first n entries of the log,
+// over what has those folded in.
+func (d *delta) rebase(on settled, n int) *delta {
+	fresh := newDelta(on)
 	for _, c := range d.log[n:] {
 		t, ok := fresh.slots[c.is.unit]
 		if !ok {
-			t = &tracked{slot: uint32(len(fresh.slots)), base: int32(base.Find(c.is.unit.Resource)), at: notLogged}
+			t = &tracked{slot: uint32(len(fresh.slots)), at: fresh.find(c.is.unit.Resource), entry: notLogged}
 		}
 		fresh.set(t, c.is)
 	}
@@ -135,15 +132,31 @@ func (d *delta) rebase(base *columns.Base, n int) *delta {
 	return fresh
 }
 
-// view returns what the delta and its base show now, as of a sequence number.
+// view returns what is shown now, as of a sequence number.
 func (d *delta) view(seq layout.Seq) *view {
 	d.shown = len(d.log)
-	return &view{base: d.base, log: d.log[:len(d.log):len(d.log)], slots: len(d.slots), seq: seq}
+	return &view{settled: d.settled, log: d.log[:len(d.log):len(d.log)], slots: len(d.slots), seq: seq}
 }
 
-// latest calls visit with the last change of each unit that skip lets through,
-// in no order. skip must decide alike for all changes of one unit.
+// latest calls visit with the last change of each unit since the base that skip
+// lets through, in no order. skip must decide alike for all changes of one unit.
 func (v *view) latest(skip func(*change) bool, visit func(*change)) {
+	newer := map[layout.Unit]bool{}
+	v.logged(skip, func(c *change) {
+		if c.at.recent != columns.NotFound {
+			newer[c.is.unit] = true
+		}
+		visit(c)
+	})
+	v.changedSince(func(c *change) {
+		if !newer[c.is.unit] && !skip(c) {
+			visit(c)
+		}
+	})
+}
+
+// logged is latest for what changed since it was settled.
+func (v *view) logged(skip func(*change) bool, visit func(*change)) {
 	seen := make(columns.Mask, (v.slots+63)/64)
 	for i := len(v.log) - 1; i >= 0; i-- {
 		c := &v.log[i]

@@ -26,7 +26,7 @@ func flapping(n int) *metering.Observation {
 // only to what no view has seen.
 func TestAViewIsNotChangedByWhatComesAfterIt(t *testing.T) {
 	t.Parallel()
-	d := newDelta(&columns.Base{})
+	d := newDelta(settled{base: &columns.Base{}})
 	var views []*view
 	const groups, ofGroup = 20, 50
 	for n := range groups * ofGroup {
@@ -54,7 +54,7 @@ func TestAViewIsNotChangedByWhatComesAfterIt(t *testing.T) {
 // one: each change has the whole timeline.
 func TestVersionsOfALongTimelineDoNotPileUp(t *testing.T) {
 	t.Parallel()
-	d, most := newDelta(&columns.Base{}), 0
+	d, most := newDelta(settled{base: &columns.Base{}}), 0
 	const states = 5000
 	for n := range states {
 		d.place(flapping(n))

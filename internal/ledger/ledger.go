@@ -14,7 +14,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/meterbook/meterbook/internal/ledger/columns"
 	"github.com/meterbook/meterbook/internal/ledger/layout"
 	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/report"
@@ -226,7 +225,7 @@ func openError(dir string, err error) error {
 
 // view is one consistent state of the store. It never changes.
 type view struct {
-	base  *columns.Base
+	settled
 	log   []change // of the delta
 	slots int      // distinct units in log
 	seq   layout.Seq

@@ -43,33 +43,34 @@ type mergeState struct {
 	postponed int
 }
 
-// merged is the outcome of a merge.
+// merged is the outcome of a merge, or of condensing.
 type merged struct {
 	from    *view
-	pointer pointer
-	base    *columns.Base
+	settled settled
+	pointer pointer // of a new base
 	err     error
 }
 
-// considerMerge begins a merge when enough has changed, and tidies the delta
-// otherwise. While a merge cannot keep up, it waits for it: the delta must not
-// grow without bound.
+// considerMerge settles what has changed when it is enough: in memory while it is
+// little beside the base, otherwise in a new base. While that cannot keep up, it
+// waits for it: the delta must not grow without bound.
 func (s *sequencer) considerMerge() {
 	if s.mergeNow {
 		s.mergeNow = false
 		s.lastMerge()
 		return
 	}
-	units := len(s.delta.slots)
-	enough := max(s.ledger.options.MergeUnits, s.delta.base.Resources()/mergeShare)
+	units, enough := len(s.delta.slots), s.ledger.options.MergeUnits
 	switch {
 	case s.merge.running != nil && units > 4*enough:
 		s.finishMerge(<-s.merge.finished)
 	case s.merge.running != nil:
-	case units >= max(enough, s.merge.postponed):
-		s.beginMerge()
-	default:
+	case units < max(enough, s.merge.postponed):
 		s.delta.compact()
+	case s.delta.recentResources()+units < s.delta.base.Resources()/mergeShare:
+		s.beginCondensing()
+	default:
+		s.beginMerge()
 	}
 }
 
@@ -77,11 +78,21 @@ func (s *sequencer) considerMerge() {
 // of a quiet time have nearly all in columns; and it writes what a start had to
 // make again.
 func (s *sequencer) mergeWhenIdle() {
-	enough := max(IdleMergeUnits, s.delta.base.Resources()/idleMergeShare)
-	worth := len(s.delta.slots) >= min(enough, s.ledger.options.MergeUnits) || s.remade && s.merge.failed == nil
+	units := len(s.delta.slots) + s.delta.recentResources()
+	enough := min(max(IdleMergeUnits, s.delta.base.Resources()/idleMergeShare), s.ledger.options.MergeUnits)
+	worth := units >= enough || s.remade && s.merge.failed == nil
 	if s.merge.running == nil && worth {
 		s.beginMerge()
 	}
+}
+
+// beginCondensing puts what the delta has into columns in memory, in the
+// background. Nothing is shown by it that is not on the disk: views do so.
+func (s *sequencer) beginCondensing() {
+	v := s.delta.view(s.seq)
+	v.base.Acquire()
+	s.merge.running = v
+	go func() { s.merge.finished <- &merged{from: v, settled: v.condensed()} }()
 }
 
 // beginMerge merges what is on the disk by now, in the background.
@@ -103,7 +114,7 @@ func (s *sequencer) beginMerge() {
 		m := &merged{from: v, err: err}
 		m.pointer = pointer{Seq: v.seq, Base: fmt.Sprintf("%s%016d", basePrefix, v.seq), IDs: fmt.Sprintf("%s%016d", idsPrefix, v.seq)}
 		if err == nil {
-			m.base, m.err = s.mergeView(v, filter, &m.pointer)
+			m.settled.base, m.err = s.mergeView(v, filter, &m.pointer)
 		}
 		s.merge.finished <- m
 	}()
@@ -116,7 +127,7 @@ func (s *sequencer) mergeView(v *view, filter []byte, p *pointer) (*columns.Base
 	if err := s.ledger.checkRoom(); err != nil {
 		return nil, err
 	}
-	base, err := columns.Merge(o.FS, o.Dir, p.Base, v.base, columns.Changed(v.changes(), 0), uint64(v.seq))
+	base, err := columns.Merge(o.FS, o.Dir, p.Base, v.base, v.changed(), uint64(v.seq))
 	if err != nil {
 		return nil, err
 	}
@@ -148,8 +159,8 @@ func (s *sequencer) writePointer(p *pointer) error {
 	return errors.Join(batch.SyncWait(), batch.Close())
 }
 
-// finishMerge goes over to the new base. What changed while it was being made
-// is the new delta.
+// finishMerge goes over to what was settled. What changed meanwhile is the new
+// delta.
 func (s *sequencer) finishMerge(m *merged) {
 	s.merge.running = nil
 	if err := m.from.base.Release(); err != nil {
@@ -161,6 +172,10 @@ func (s *sequencer) finishMerge(m *merged) {
 		s.merge.postponed = len(s.delta.slots) + s.ledger.options.MergeUnits
 		return
 	}
+	if m.settled.base == m.from.base { // condensed
+		s.delta = s.delta.rebase(m.settled, len(m.from.log))
+		return
+	}
 	s.inflight.Wait() // the published view must not be older than this one
 	err := s.failure.get()
 	if err == nil {
@@ -169,10 +184,10 @@ func (s *sequencer) finishMerge(m *merged) {
 		}
 	}
 	if err != nil { // the delta holds what is not on the disk: it must never be shown
-		s.merge.failed = errors.Join(err, m.base.Release())
+		s.merge.failed = errors.Join(err, m.settled.base.Release())
 		return
 	}
-	s.delta, s.remade = s.delta.rebase(m.base, len(m.from.log)), false
+	s.delta, s.remade = s.delta.rebase(m.settled, len(m.from.log)), false
 	if err := s.ledger.views.publish(s.delta.view(s.seq)); err != nil {
 		s.ledger.options.Logger.Error("unmap base", "error", err)
 	}
@@ -185,7 +200,7 @@ func (s *sequencer) lastMerge() {
 	if s.merge.running != nil {
 		s.finishMerge(<-s.merge.finished)
 	}
-	if s.merge.failed = nil; len(s.delta.slots) == 0 && !s.remade {
+	if s.merge.failed = nil; len(s.delta.slots)+s.delta.recentResources() == 0 && !s.remade {
 		return
 	}
 	s.beginMerge()
@@ -218,28 +233,24 @@ func removeDerived(o *Options, keep layout.Seq) {
 	}
 }
 
-// changes returns the present state of every resource in the delta, in
+// loggedChanges returns the present state of every resource in the log, in
 // canonical order.
-func (v *view) changes() []columns.Change {
+func (v *view) loggedChanges() []columns.Change {
 	var all []columns.Change
 	days := map[metering.ResourceKey]*changedDays{}
-	v.latest(func(*change) bool { return false }, func(c *change) {
+	v.logged(func(*change) bool { return false }, func(c *change) {
 		key := c.is.unit.Resource
 		if key.Type.Measure() != metering.Counted {
 			all = append(all, columns.Change{Key: key, Timeline: c.is.timeline})
 			return
 		}
 		if days[key] == nil {
-			days[key] = &changedDays{base: c.base}
+			days[key] = &changedDays{at: c.at}
 		}
 		days[key].days = append(days[key].days, c.is)
 	})
 	for key, changed := range days {
-		var sums []metering.DaySum
-		if changed.base != columns.NotFound {
-			sums = v.base.DaySums(int(changed.base), metering.Period{From: -1 << 31, To: 1<<31 - 1})
-		}
-		all = append(all, columns.Change{Key: key, Sums: withDays(sums, changed.days)})
+		all = append(all, columns.Change{Key: key, Sums: withDays(v.daySums(changed.at, always()), changed.days)})
 	}
 	slices.SortFunc(all, func(a, b columns.Change) int { return a.Key.Compare(b.Key) })
 	return all

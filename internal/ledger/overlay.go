@@ -8,17 +8,22 @@ import (
 	"github.com/meterbook/meterbook/internal/report"
 )
 
-// report answers a query from the base and the delta.
+// report answers a query from what is settled and the delta over it.
 func (v *view) report(q *report.Query) *report.Report {
 	b := overlayBuilder{view: v, q: q, overlay: columns.NewOverlay(q)}
 	b.from, b.to = q.Period.Minutes(q.Now)
-	v.latest(b.irrelevant, b.add)
+	v.logged(b.irrelevant, b.add)
 	b.addCounted()
-	base := columns.Layer{Base: v.base}
-	if b.changed != nil {
-		base.Mask = append(base.Mask, b.changed)
+	layers := []columns.Layer{{Base: v.base, Mask: masks(v.over, b.base)}}
+	if v.recent != nil {
+		layers = append(layers, columns.Layer{Base: v.recent, Mask: masks(b.recent)})
 	}
-	return columns.Report(q, b.overlay, base)
+	return columns.Report(q, b.overlay, layers...)
+}
+
+// masks returns those that there are.
+func masks(all ...columns.Mask) []columns.Mask {
+	return slices.DeleteFunc(all, func(m columns.Mask) bool { return m == nil })
 }
 
 type overlayBuilder struct {
@@ -26,15 +31,16 @@ type overlayBuilder struct {
 	q        *report.Query
 	from, to metering.Minute
 	overlay  *columns.Overlay
-	changed  columns.Mask     // resources of the base
-	usages   []metering.Usage // memory of the resource in hand
+	// The resources that have changed, by where they stood.
+	base, recent columns.Mask
+	usages       []metering.Usage // memory of the resource in hand
 	// days collects the changed days of counted resources, which are summed
 	// together with the days that did not change.
 	days map[metering.ResourceKey]*changedDays
 }
 
 type changedDays struct {
-	base int32
+	at   standing
 	days []*folded
 }
 
@@ -49,7 +55,8 @@ func (b *overlayBuilder) irrelevant(c *change) bool {
 }
 
 func (b *overlayBuilder) add(c *change) {
-	b.mask(c.base)
+	mask(&b.base, b.view.base, c.at.base)
+	mask(&b.recent, b.view.recent, c.at.recent)
 	key := c.is.unit.Resource
 	if key.Type.Measure() != metering.Counted {
 		b.usages = c.is.timeline.UsageIn(b.usages, b.from, b.to)
@@ -60,27 +67,25 @@ func (b *overlayBuilder) add(c *change) {
 		b.days = map[metering.ResourceKey]*changedDays{}
 	}
 	if b.days[key] == nil {
-		b.days[key] = &changedDays{base: c.base}
+		b.days[key] = &changedDays{at: c.at}
 	}
 	b.days[key].days = append(b.days[key].days, c.is)
 }
 
-func (b *overlayBuilder) mask(res int32) {
+// mask adds a resource of a base to a mask, which is made when it is needed.
+func mask(m *columns.Mask, of *columns.Base, res int32) {
 	if res == columns.NotFound {
 		return
 	}
-	if b.changed == nil {
-		b.changed = b.view.base.NewMask()
+	if *m == nil {
+		*m = of.NewMask()
 	}
-	b.changed.Add(int(res))
+	m.Add(int(res))
 }
 
 func (b *overlayBuilder) addCounted() {
 	for key, changed := range b.days {
-		var sums []metering.DaySum
-		if changed.base != columns.NotFound {
-			sums = b.view.base.DaySums(int(changed.base), b.q.Period)
-		}
+		sums := b.view.daySums(changed.at, b.q.Period)
 		b.addLines(key, metering.SumDays(withDays(sums, changed.days), b.q.Period))
 	}
 }

@@ -43,7 +43,7 @@ func (l *Ledger) recover(ctx context.Context) (*sequencer, error) {
 		return nil, errors.Join(err, base.Release())
 	}
 	s.remade = filterRemade || p.Base != "" && !base.Loaded()
-	s.delta, s.seq = newDelta(base), layout.Seq(base.Seq)
+	s.delta, s.seq = newDelta(settled{base: base}), layout.Seq(base.Seq)
 	if err := s.replay(ctx); err != nil {
 		return nil, errors.Join(err, base.Release())
 	}

@@ -18,7 +18,7 @@ type Stats struct {
 	Resources      int    // in the base
 	Segments       int    // in the base
 	DaySums        int    // in the base
-	ChangedUnits   int    // in the delta: resources, and days of counted ones
+	ChangedUnits   int    // since the base: resources, and days of counted ones
 	ProjectionRows int    // of the periods that are kept for reports
 	ColumnBytes    int64  // of the base, mapped
 	DiskBytes      uint64 // of the observations in Pebble
@@ -38,7 +38,7 @@ func (l *Ledger) Stats() Stats {
 	defer l.release(v)
 	s.Observations = uint64(v.seq)
 	s.Resources, s.Segments, s.DaySums = v.base.Resources(), v.base.Segments(), v.base.DaySumCount()
-	s.ChangedUnits = v.slots
+	s.ChangedUnits = v.slots + v.recentResources()
 	s.ProjectionRows, s.ColumnBytes = v.base.ProjectionRows(), v.base.Size()
 	if err := l.reading(func(db *pebble.DB) error {
 		m := db.Metrics()

@@ -1,0 +1,112 @@
+package ledger
+
+import (
+	"github.com/meterbook/meterbook/internal/ledger/columns"
+	"github.com/meterbook/meterbook/internal/ledger/layout"
+	"github.com/meterbook/meterbook/internal/metering"
+)
+
+// settled is what the delta lies over: the base and, where much has changed since,
+// a smaller one in memory, so that reports need not fold all that one by one. It
+// never changes.
+type settled struct {
+	base   *columns.Base
+	recent *columns.Base // resources that changed since the base, whole; nil: none
+	over   columns.Mask  // those of the base that recent has
+}
+
+// standing is where a resource stands in the base and in recent, by index, or
+// columns.NotFound.
+type standing struct{ base, recent int32 }
+
+func (s *settled) find(key metering.ResourceKey) standing {
+	at := standing{base: int32(s.base.Find(key)), recent: columns.NotFound}
+	if s.recent != nil {
+		at.recent = int32(s.recent.Find(key))
+	}
+	return at
+}
+
+func (s *settled) timeline(at standing) metering.Timeline {
+	switch {
+	case at.recent != columns.NotFound:
+		return s.recent.Timeline(int(at.recent))
+	case at.base != columns.NotFound:
+		return s.base.Timeline(int(at.base))
+	}
+	return metering.Timeline{}
+}
+
+func (s *settled) daySums(at standing, in metering.Period) []metering.DaySum {
+	switch {
+	case at.recent != columns.NotFound:
+		return s.recent.DaySums(int(at.recent), in)
+	case at.base != columns.NotFound:
+		return s.base.DaySums(int(at.base), in)
+	}
+	return nil
+}
+
+// recentResources returns how many resources have changed since the base, as far
+// as recent has them.
+func (s *settled) recentResources() int {
+	if s.recent == nil {
+		return 0
+	}
+	return s.recent.Resources()
+}
+
+// changedSince visits the units of recent: resources with states, and of counted
+// ones each day that it or the base has.
+func (s *settled) changedSince(visit func(*change)) {
+	for res := range s.recentResources() {
+		key := s.recent.Key(res)
+		c := change{at: standing{base: int32(s.base.Find(key)), recent: int32(res)}, project: key.Project}
+		if key.Type.Measure() != metering.Counted {
+			c.is = &folded{unit: layout.Unit{Resource: key}, timeline: s.recent.Timeline(res)}
+			visit(&c)
+			continue
+		}
+		days := map[metering.Day][]metering.DaySum{}
+		if c.at.base != columns.NotFound {
+			for _, sum := range s.base.DaySums(int(c.at.base), always()) {
+				days[sum.Day] = nil
+			}
+		}
+		for _, sum := range s.recent.DaySums(res, always()) {
+			days[sum.Day] = append(days[sum.Day], sum)
+		}
+		for day, sums := range days {
+			c.is = &folded{unit: layout.Unit{Resource: key, Day: day}, sums: sums}
+			visit(&c)
+		}
+	}
+}
+
+// always is the period that contains every day.
+func always() metering.Period { return metering.Period{From: -1 << 31, To: 1<<31 - 1} }
+
+// changed returns a base in memory of all resources that changed since the base,
+// whole.
+func (v *view) changed() *columns.Base {
+	if len(v.log) == 0 && v.recent != nil {
+		return v.recent
+	}
+	fresh := columns.Changed(v.loggedChanges(), 0)
+	if v.recent == nil {
+		return fresh
+	}
+	return v.recent.With(fresh)
+}
+
+// condensed returns what the view shows, with an empty delta.
+func (v *view) condensed() settled {
+	s := settled{base: v.base, recent: v.changed(), over: v.base.NewMask()}
+	copy(s.over, v.over)
+	v.logged(func(*change) bool { return false }, func(c *change) {
+		if c.at.base != columns.NotFound {
+			s.over.Add(int(c.at.base))
+		}
+	})
+	return s
+}

@@ -1,0 +1,131 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/meterbook/meterbook/internal/fleet"
+	"github.com/meterbook/meterbook/internal/metering"
+	"github.com/meterbook/meterbook/internal/report"
+)
+
+// settle waits for what is being merged or condensed, and shows it.
+func (l *Ledger) settle(t *testing.T) {
+	t.Helper()
+	err := l.do(t.Context(), func(g *group) error {
+		if g.s.merge.running != nil {
+			g.s.finishMerge(<-g.s.merge.finished)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// everything is all that readers see of a ledger, as text.
+func everything(t *testing.T, l *Ledger, now metering.Instant) string {
+	t.Helper()
+	var text []byte
+	for _, days := range []metering.Day{1, 20, 70} {
+		q := report.Query{
+			Period: metering.Period{From: now.Day() - days, To: now.Day() + 1}, Now: now, Limit: 1 << 30,
+			Projects: report.Everything[metering.ProjectID](), Regions: report.Everything[metering.RegionID](), Types: report.AllTypes,
+			Order: []report.OrderTerm{{Field: report.ByValue, Descending: true}, {Field: report.ByLastName}},
+		}
+		r, err := l.Report(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		totals, err := json.Marshal(r.Totals)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, totals...)
+		for line := range r.Lines {
+			text = append(report.AppendLine(text, line), '\n')
+		}
+		r.Close()
+	}
+	return string(text)
+}
+
+// TestWhatIsCondensedIsAsWhatIsMerged sends a fleet's last weeks in small groups,
+// late ones and retractions among them, over a base of what came before.
+func TestWhatIsCondensedIsAsWhatIsMerged(t *testing.T) {
+	t.Parallel()
+	f := fleet.New(fleet.Config{Seed: 4, Resources: 600, Months: 2, TrafficPorts: 4})
+	l, err := Open(t.Context(), Options{Dir: "store", FS: vfs.NewMem(), Clock: f.End, MergeUnits: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	var all []report.Submission
+	for o := range f.Events() {
+		all = append(all, report.Submission{Observation: o, AnyClient: true, ReceivedAt: o.Time})
+	}
+	first := len(all) * 3 / 4
+	submit(t, l, all[:first])
+	if err := l.Merge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	rest := all[first:]
+	slices.Reverse(rest[len(rest)/2:]) // late ones
+	condensed := 0
+	for batch := range slices.Chunk(rest, 15) {
+		submit(t, l, append(slices.Clone(batch), retraction(batch[0])))
+		l.settle(t)
+		if v := l.views.mu.now; v.recent != nil && len(v.log) > 0 {
+			condensed++
+		}
+	}
+	if condensed < 5 {
+		t.Fatalf("only %d views had something condensed", condensed)
+	}
+	problems, err := l.Verify(t.Context(), func(report.Progress) {})
+	if err != nil || problems.Total > 0 {
+		t.Errorf("verify: %v, %v", problems, err)
+	}
+	over := everything(t, l, f.End())
+	if err := l.Merge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if merged := everything(t, l, f.End()); merged != over {
+		t.Error("the figures changed when all was merged")
+	}
+}
+
+func submit(t *testing.T, l *Ledger, batch []report.Submission) {
+	t.Helper()
+	pending, err := l.Submit(t.Context(), batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outcomes, err := pending.Wait(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, o := range outcomes {
+		if o.Rejected != nil {
+			t.Fatalf("%+v: %+v", batch[i].Observation, o.Rejected)
+		}
+	}
+}
+
+// retraction retracts what a submission tells.
+func retraction(s report.Submission) report.Submission {
+	o := s.Observation
+	s.Observation = &metering.Observation{
+		Kind: metering.RetractionMade, Time: o.Time, TargetSource: o.Name.Source, TargetID: o.Name.ID,
+		Name: metering.ObservationName{Project: o.Name.Project, Source: o.Name.Source, ID: "not " + o.Name.ID},
+	}
+	return s
+}
