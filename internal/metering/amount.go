@@ -18,7 +18,7 @@ func (a Amount) Add(b Amount) Amount {
 	lo, carry := bits.Add64(a.Lo, b.Lo, 0)
 	hi, over := bits.Add64(a.Hi, b.Hi, carry)
 	if over != 0 {
-		panic("bug: a sum of amounts does not fit 128 bits") // not Bug, so that Add can be inlined
+		panic("bug: amount overflow") // not Bug, so that Add can be inlined
 	}
 	return Amount{Hi: hi, Lo: lo}
 }
