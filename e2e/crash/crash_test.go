@@ -4,8 +4,8 @@
 // is stored wholly or not at all, nothing counts twice, the first report equals
 // that of the naive model, and "meterbook verify" finds nothing.
 //
-// The kills come under load, while the server merges, loads, stops, and copies
-// itself. The events are random histories of seeded sources. A failure prints
+// The kills come under load, while the server merges, loads, stops, copies itself
+// and drops observations of closed months. The events are random histories of seeded sources. A failure prints
 // the seed, METERBOOK_SEED=<seed> sends the same events again; the moment of the
 // kill is not replayed, as the machine's scheduling decides about it too.
 // METERBOOK_CRASHES says how often a server is killed.
@@ -30,6 +30,7 @@ const (
 	defaultCrashes = 20
 	// killsPerStore keeps stores small, so that a verification takes a moment.
 	killsPerStore    = 10
+	killsRetaining   = 2 // of them, when a store has enough
 	senders          = 4
 	readers          = 2
 	batchesPerRound  = 60
@@ -56,7 +57,7 @@ func setting(t *testing.T, variable string, standard uint64) uint64 {
 // tally counts over all stores.
 type tally struct {
 	kills      [kinds]atomic.Int64
-	broken     atomic.Int64 // kills in the middle of a backup
+	broken     atomic.Int64 // kills in the middle of a backup or a retention
 	receipts   atomic.Int64 // events with a receipt
 	unknown    atomic.Int64 // batches whose receipt was lost
 	stored     atomic.Int64 // of those
@@ -74,6 +75,7 @@ const (
 	stopping
 	copying
 	loading
+	retaining
 	kinds
 )
 
@@ -119,8 +121,8 @@ func (s *tally) report(t *testing.T, crashes uint64) {
 	for i := range s.kills {
 		total += s.kills[i].Load()
 	}
-	t.Logf("%d kills: %d under load, %d stopping, %d copying (%d of them in the middle), %d loading",
-		total, s.kills[underLoad].Load(), s.kills[stopping].Load(), s.kills[copying].Load(), s.broken.Load(), s.kills[loading].Load())
+	t.Logf("%d kills: %d under load, %d stopping, %d loading, %d copying and %d retaining (%d of these in the middle)",
+		total, s.kills[underLoad].Load(), s.kills[stopping].Load(), s.kills[loading].Load(), s.kills[copying].Load(), s.kills[retaining].Load(), s.broken.Load())
 	t.Logf("%d events with a receipt, none lost, none counted twice; of %d batches without one %d were stored, wholly; %d were refused; %d reports were read meanwhile",
 		s.receipts.Load(), s.unknown.Load(), s.stored.Load(), s.refused.Load(), s.reports.Load())
 	t.Logf("verify was clean after each kill: %d observations in all", s.verified.Load())
@@ -135,11 +137,40 @@ func (s *tally) report(t *testing.T, crashes uint64) {
 // live kills the servers of one store so many times.
 func (o *ordeal) live(kills int) {
 	o.Helper()
+	retentions := 0
+	if kills > 2*killsRetaining {
+		retentions = killsRetaining
+	}
 	o.start()
-	for kills > 0 {
+	for kills -= retentions; kills > 0; {
 		kills -= o.round(kills)
 	}
+	for range retentions {
+		o.killRetaining()
+	}
 	o.checkAll()
+}
+
+// killRetaining kills a server while it drops the observations of the month that
+// all are of. No report changes, however often that is broken off.
+func (o *ordeal) killRetaining() {
+	o.Helper()
+	ended := o.meanwhile("/v1/retain", `{"before":"2024-08"}`)
+	<-time.After(time.Duration(o.rng.Int64N(int64(killLateMost))))
+	o.server.kill()
+	ended()
+	o.tally.kills[retaining].Add(1)
+	o.verify()
+	o.start()
+	o.askAll("after a kill while observations were dropped")
+}
+
+// askAll asks for the reports of all rounds again.
+func (o *ordeal) askAll(when string) {
+	o.Helper()
+	for i, question := range o.asked {
+		o.compare(fmt.Sprintf("the report of round %d %s", i, when), o.reports[i], o.ask(question))
+	}
 }
 
 func (o *ordeal) start() {
@@ -268,7 +299,7 @@ func (o *ordeal) kill() {
 		o.server.terminate()
 	case 2:
 		how = copying
-		defer o.copyMeanwhile()()
+		defer o.meanwhile("/v1/backup", "")()
 	}
 	o.tally.kills[how].Add(1)
 	<-time.After(late)
@@ -280,9 +311,7 @@ func (o *ordeal) kill() {
 func (o *ordeal) checkAll() {
 	o.Helper()
 	for range 2 {
-		for i, question := range o.asked {
-			o.compare(fmt.Sprintf("the report of round %d in the end", i), o.reports[i], o.ask(question))
-		}
+		o.askAll("in the end")
 		o.server.stop()
 		o.verify()
 		o.start()

@@ -36,18 +36,19 @@ func (o *ordeal) verify() {
 	o.tally.verified.Add(*found.Observations)
 }
 
-// copyMeanwhile begins a backup, and returns once its first bytes are there.
-// after waits for its end and counts it if it broke off.
-func (o *ordeal) copyMeanwhile() (after func()) {
+// meanwhile begins a backup or a retention, and returns once its first bytes are
+// there. ended waits for its end and counts it if it broke off.
+func (o *ordeal) meanwhile(path, body string) (ended func()) {
 	o.Helper()
-	r, err := http.NewRequest(http.MethodPost, o.server.url+"/v1/backup", http.NoBody)
+	r, err := http.NewRequest(http.MethodPost, o.server.url+path, strings.NewReader(body))
 	if err != nil {
 		o.Fatal(err)
 	}
 	r.Header.Set("Authorization", "apikey "+adminToken)
+	r.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(r)
 	if err != nil || response.StatusCode != http.StatusOK {
-		o.Fatalf("back up: %v, %v", response, err)
+		o.Fatalf("POST %s: %v, %v", path, response, err)
 	}
 	return func() {
 		o.Helper()

@@ -1,6 +1,8 @@
 // Command server is meterbook as it is shipped, but that its store merges after
-// few changes, so that a server that lives for a moment merges all the time. All
-// else, the exit codes too, is that of package cli.
+// few changes, so that a server that lives for a moment merges all the time.
+//
+// All else is that of package cli: what is acknowledged is on the disk, and
+// "meterbook help exit-codes" lists what the process ends with when it fails.
 package main
 
 import (
