@@ -29,7 +29,7 @@ func BenchmarkIngest(b *testing.B) {
 		}
 		service := ingest.New(store, ingest.Options{Clock: clock, Directory: store})
 		bodies := make(chan []byte)
-		failed := make(chan error, 4)
+		failed := make(chan error, 16)
 		for range cap(failed) {
 			go func() {
 				var err error

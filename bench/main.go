@@ -55,7 +55,7 @@ func parseFlags(args []string) (*settings, error) {
 	sizes := flags.String("resources", "10000,100000,1000000", "fleet sizes (live resources), separated by commas; the last is measured in full, the others are points in a chart")
 	flags.IntVar(&s.months, "months", 12, "months of history, at least 2")
 	flags.IntVar(&s.history, "history", 0, "live resources of the fleet with ten years of history; 0 is a twentieth of the last size")
-	flags.IntVar(&s.connections, "connections", 4, "connections that send events")
+	flags.IntVar(&s.connections, "connections", 16, "connections that send events")
 	flags.StringVar(&s.program, "program", "", "meterbook binary; default: build it from the source")
 	flags.StringVar(&s.out, "out", "", "Markdown file whose generated part is replaced, charts go into the folder of that name beside it; default: standard output, no charts")
 	flags.StringVar(&s.dir, "data", "", "folder for stores; default: a temporary one")
