@@ -1,9 +1,9 @@
 // Command server is meterbook as it is shipped, but that its store merges after
 // few changes, so that a server that lives for a moment merges all the time.
 //
-// All else is that of package cli: SIGINT and SIGTERM stop it in good order, a
-// second one ends it at once; what is acknowledged is on the disk in any case; and
-// "meterbook help exit-codes" lists what the process ends with when it fails.
+// All else is that of package cli. SIGINT and SIGTERM stop it in good order, and a
+// second one ends it at once. What is acknowledged is on the disk in any case. When
+// it fails it ends with one of the codes that "meterbook help exit-codes" lists.
 package main
 
 import (
