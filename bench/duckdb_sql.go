@@ -217,7 +217,7 @@ func (s *statement) check(ctx context.Context, want *answer) error {
 		return err
 	}
 	if difference := want.difference(s.answer(got)); difference != "" {
-		return fmt.Errorf("Meterbook answers otherwise than DuckDB, in order %s: %s", s.report.order, difference)
+		return fmt.Errorf("the answers of Meterbook and DuckDB differ, in order %s: %s", s.report.order, difference)
 	}
 	return nil
 }
