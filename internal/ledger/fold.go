@@ -129,10 +129,16 @@ func loadSources(r pebble.Reader) (*sourceTable, error) {
 
 // scan visits all pairs whose key begins with the prefix. Key and value are
 // valid only during the call.
-func scan(r pebble.Reader, prefix []byte, visit func(key, value []byte) error) (err error) {
-	it, err := r.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: layout.PrefixEnd(prefix)})
+func scan(r pebble.Reader, prefix []byte, visit func(key, value []byte) error) error {
+	return scanBetween(r, prefix, layout.PrefixEnd(prefix), visit)
+}
+
+// scanBetween visits the pairs whose keys are in [from, to), to the last one
+// when to is nil.
+func scanBetween(r pebble.Reader, from, to []byte, visit func(key, value []byte) error) (err error) {
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
-		return fmt.Errorf("read keys %q: %w", prefix, err)
+		return fmt.Errorf("read keys %q: %w", from, err)
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	for it.First(); it.Valid(); it.Next() {

@@ -119,6 +119,7 @@ func (v *verifier) verify(ctx context.Context) error {
 		{"quantities", func() error { return v.observations(ctx, layout.Quantities) }},
 		{"retractions", func() error { return v.observations(ctx, layout.Retractions) }},
 		{"ids", func() error { return v.entries(ctx) }},
+		{"other keys", v.strangers},
 		{"records", func() error { return scan(v.r, []byte{layout.Records}, func(_, _ []byte) error { return ctx.Err() }) }},
 	}
 	for _, p := range parts {

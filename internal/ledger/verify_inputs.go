@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/meterbook/meterbook/internal/ledger/columns"
 	"github.com/meterbook/meterbook/internal/ledger/layout"
@@ -75,6 +76,32 @@ func (v *verifier) readClosing() (err error) {
 	}
 	v.Closed = v.months.Before
 	return nil
+}
+
+// strangers names keys of kinds that no program writes.
+func (v *verifier) strangers() error {
+	kinds := []byte{
+		layout.Records, layout.ClosedStates, layout.ClosedQuantities, layout.IDs, layout.Journal, layout.Meta,
+		layout.Sources, layout.Projects, layout.Quantities, layout.Regions, layout.States, layout.Retractions,
+	}
+	slices.Sort(kinds)
+	name := func(key, _ []byte) error {
+		v.differ(checkStore, fmt.Sprintf("key %x", key), "there", "nothing: no key of this kind is written")
+		return nil
+	}
+	from := []byte{}
+	for _, kind := range kinds {
+		if err := scanBetween(v.r, from, []byte{kind}, name); err != nil {
+			return err
+		}
+		from = []byte{kind + 1}
+	}
+	return errors.Join(scanBetween(v.r, from, nil, name), scan(v.r, []byte{layout.Meta}, func(key, value []byte) error {
+		if string(key) == string(pointerKey()) || string(key) == string(closingKey()) {
+			return nil
+		}
+		return name(key, value)
+	}))
 }
 
 // readJournal notes which units a restart folds anew, and hands the hashes of

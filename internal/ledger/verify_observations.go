@@ -32,6 +32,9 @@ func eachObservation(r pebble.Reader, prefix byte, visit func(key []byte, s *lay
 		it.Next()
 		marked := it.Valid() && layout.IsMarkOf(it.Key(), key)
 		if marked {
+			if value, err := it.ValueAndErr(); err != nil || len(value) > 0 {
+				damaged(it.Key(), errors.Join(errors.New("a mark holds nothing"), err))
+			}
 			it.Next()
 		}
 		if wrong != nil {

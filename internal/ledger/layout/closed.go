@@ -58,7 +58,8 @@ func DecodeClosedKey(key []byte) (k metering.ResourceKey, month metering.Month, 
 	}
 	k = r.resource()
 	counted := !r.failed() && k.Type.Measure() == metering.Counted
-	if r.failed() || len(r.b) > 0 || prefix != ClosedQuantities && prefix != ClosedStates || counted != (prefix == ClosedQuantities) {
+	reachable := Month(month.Start()) == uint16(month) // instants end in 2262
+	if r.failed() || len(r.b) > 0 || !reachable || prefix != ClosedQuantities && prefix != ClosedStates || counted != (prefix == ClosedQuantities) {
 		return k, 0, fmt.Errorf("key %x of a closed month: %w", key, errDamaged)
 	}
 	return k, month, nil
@@ -115,7 +116,7 @@ func DecodeClosedTimeline(of metering.ResourceType, value []byte) (c ClosedTimel
 		t.LastBoundary = metering.Minute(r.upTo(uint64(metering.Open)))
 		r.segments(of, t)
 	}
-	if r.failed() || len(r.b) > 0 || flags&^(closedKnown|closedHidden) != 0 {
+	if r.failed() || len(r.b) > 0 || flags > closedKnown|closedHidden || t.Hidden && !t.Known {
 		return c, fmt.Errorf("closed timeline %x: %w", value, errDamaged)
 	}
 	return c, nil
@@ -126,13 +127,13 @@ func (r *reader) segments(of metering.ResourceType, t *metering.Timeline) {
 	var was described
 	for n := r.uvarint(); n > 0 && !r.failed(); n-- {
 		from := end + r.upTo(uint64(metering.Open))
-		end = uint64(metering.Open)
-		if length := r.upTo(uint64(metering.Open)); length > 0 {
-			end = from + length
-		}
-		if from >= end || end > uint64(metering.Open) {
+		end = from + r.upTo(uint64(metering.Open))
+		if end >= uint64(metering.Open) {
 			r.fail()
 			return
+		}
+		if end == from {
+			end = uint64(metering.Open)
 		}
 		is := &metering.Description{Multiplier: r.uvarint()}
 		is.Meter, is.Attributes = was.read(r, of)
@@ -173,6 +174,9 @@ func DecodeClosedSums(of metering.ResourceType, month metering.Month, value []by
 	var was described
 	for n := r.uvarint(); n > 0 && !r.failed(); n-- {
 		s := metering.DaySum{Day: month.Start() + metering.Day(r.upTo(30)), Sum: metering.Amount{Hi: r.uvarint(), Lo: r.uvarint()}}
+		if metering.MonthOf(s.Day) != month {
+			r.fail()
+		}
 		s.First = s.Day.Start() + metering.Instant(r.upTo(uint64(metering.MaxQuantityWindow)))
 		s.Last = s.First + metering.Instant(r.upTo(2*uint64(metering.MaxQuantityWindow)))
 		var attributes metering.Attributes
@@ -224,15 +228,15 @@ func (was *described) read(r *reader, of metering.ResourceType) (metering.Meter,
 	}
 	metric, unit := "", ""
 	if flags&flagOwnMetric != 0 {
-		metric = r.text()
+		metric = r.metric(of)
 	}
 	if flags&flagOwnUnit != 0 {
-		unit = r.text()
+		unit = r.given()
 	}
 	now := described{known: true}
 	r.attributes(&now.attributes, flags&flagTags != 0)
 	if !r.failed() {
-		now.meter = of.Meter(metric, unit, &now.attributes)
+		now.meter = r.meter(of, metric, unit, &now.attributes, flags)
 		*was = now
 	}
 	return now.meter, now.attributes

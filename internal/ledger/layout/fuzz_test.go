@@ -155,3 +155,43 @@ func drawnObservation(project uint64, of uint8, at int64) *metering.Observation 
 	}
 	return o
 }
+
+// FuzzClosed: the record of a closed month is refused, or is written as the same
+// bytes again, but for a metric or unit that has become the type's own since.
+func FuzzClosed(f *testing.F) {
+	timelines, sums := closedRecords()
+	for i, o := range observations()[:20] {
+		f.Add(AppendClosedStates(nil, o.Resource), timelines[i].Append(nil))
+		f.Add(AppendClosedQuantities(nil, o.Resource, metering.DayOf(2024, 2, 1)), AppendClosedSums(nil, sums[i]))
+	}
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		k, month, err := DecodeClosedKey(key)
+		if err != nil {
+			return
+		}
+		again := AppendClosedStates(nil, k)
+		if k.Type.Measure() == metering.Counted {
+			again = AppendClosedQuantities(nil, k, month.Start())
+		}
+		if !bytes.Equal(again, key) {
+			t.Errorf("key %x was read as %+v, which has the key %x", key, k, again)
+		}
+		again, err = rewriteClosed(k, month, value)
+		if err != nil || bytes.Equal(again, value) {
+			return
+		}
+		if twice, err := rewriteClosed(k, month, again); err != nil || len(again) >= len(value) || !bytes.Equal(twice, again) {
+			t.Errorf("record %.300x was read, and written as %.300x, and then as %.300x: %v", value, again, twice, err)
+		}
+	})
+}
+
+// rewriteClosed reads a closed record and writes it again.
+func rewriteClosed(k metering.ResourceKey, month metering.Month, value []byte) ([]byte, error) {
+	if k.Type.Measure() == metering.Counted {
+		sums, err := DecodeClosedSums(k.Type, month, value)
+		return AppendClosedSums(nil, sums), err
+	}
+	c, err := DecodeClosedTimeline(k.Type, value)
+	return c.Append(nil), err
+}

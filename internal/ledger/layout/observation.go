@@ -232,17 +232,38 @@ func (r *reader) body(s *Stored, at metering.Instant) {
 	}
 	metric, unit := "", ""
 	if flags&flagOwnMetric != 0 {
-		metric = r.text()
+		metric = r.metric(s.Resource.Type)
 	}
 	if flags&flagOwnUnit != 0 {
-		unit = r.text()
+		unit = r.given()
 	}
 	r.attributes(&s.Attributes, flags&flagTags != 0)
+	if s.Deleted && metric+unit != "" {
+		r.fail()
+	}
 	if s.Deleted || r.failed() {
 		s.Meter = metering.Meter{Type: s.Resource.Type}
 		return
 	}
-	s.Meter = s.Resource.Type.Meter(metric, unit, &s.Attributes)
+	s.Meter = r.meter(s.Resource.Type, metric, unit, &s.Attributes, flags)
+}
+
+// metric reads a metric of the source's own. It is empty only where the type has
+// none.
+func (r *reader) metric(of metering.ResourceType) string {
+	if of.MetricTemplate() == "" {
+		return r.text()
+	}
+	return r.given()
+}
+
+// meter fills a type's defaults in.
+func (r *reader) meter(of metering.ResourceType, metric, unit string, a *metering.Attributes, flags byte) metering.Meter {
+	m := of.Meter(metric, unit, a)
+	if m.Metric == "" && flags&flagOwnMetric == 0 {
+		r.fail()
+	}
+	return m
 }
 
 func (r *reader) attributes(a *metering.Attributes, tags bool) {
