@@ -55,6 +55,9 @@ func benchBase(b *testing.B) (*Base, *fleet.Fleet) {
 func foldFleet(f *fleet.Fleet) []Change {
 	all := map[metering.ResourceKey]*Change{}
 	for o := range f.Events() {
+		if o.Kind == metering.RetractionMade {
+			continue
+		}
 		c := all[o.Resource]
 		if c == nil {
 			c = &Change{Key: o.Resource}
@@ -94,6 +97,7 @@ func BenchmarkMonth(b *testing.B) {
 	month := metering.Period{From: last - 30, To: last + 1}
 	orders := map[string][]report.OrderTerm{
 		"canonical": {{Field: report.ByProject}},
+		"backwards": {{Field: report.ByProject, Descending: true}},
 		"region":    {{Field: report.ByRegion, Descending: true}},
 		"type":      {{Field: report.ByType, Descending: true}},
 		"value":     {{Field: report.ByValue, Descending: true}},

@@ -1,6 +1,8 @@
 package columns
 
 import (
+	"slices"
+
 	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/report"
 )
@@ -85,16 +87,34 @@ func (s *scan) blocks(p picker, keep func(rows []uint32)) {
 			keep(rows)
 		}
 	}
-	groups := s.read.groups
-	from, to := 0, 0
-	for i := range p.among(len(groups), func(i int) *group { return groups[i].group }) {
-		if groups[i].from != to {
-			through(from, to)
-			from = groups[i].from
+	runs := s.runs(p)
+	if first := s.order[0]; first.Field == report.ByProject && first.Descending && s.most <= maxHeap {
+		for _, r := range slices.Backward(runs) { // otherwise each row would come before all that were kept
+			for from := (r.to - 1 - r.from) / blockRows * blockRows; from >= 0; from -= blockRows {
+				through(r.from+from, min(r.from+from+blockRows, r.to))
+			}
 		}
-		to = groups[i].to
+		return
 	}
-	through(from, to)
+	for _, r := range runs {
+		through(r.from, r.to)
+	}
+}
+
+// rowRun is the rows [from, to).
+type rowRun struct{ from, to int }
+
+// runs returns the rows of the selected groups.
+func (s *scan) runs(p picker) (runs []rowRun) {
+	groups := s.read.groups
+	for i := range p.among(len(groups), func(i int) *group { return groups[i].group }) {
+		if n := len(runs); n > 0 && runs[n-1].to == groups[i].from {
+			runs[n-1].to = groups[i].to
+		} else {
+			runs = append(runs, rowRun{groups[i].from, groups[i].to})
+		}
+	}
+	return runs
 }
 
 // add sums rows. It is the innermost loop of every report, so the columns stand

@@ -43,9 +43,8 @@ func (t *topRows) take(rows []uint32) {
 	}
 }
 
-// beforeRoot returns those of the rows whose keys come before the root's, one key
-// after the other, so that most rows are done with after the first one. The rows
-// come behind the root in canonical order, so one with the same keys stays out.
+// beforeRoot returns those of the rows that come before the root, one key after
+// the other, so that most rows are done with after the first one.
 func (t *topRows) beforeRoot(rows []uint32) []uint32 {
 	root := t.rows[0]
 	n, level, limit := 0, rows, root.key
@@ -65,8 +64,12 @@ func (t *topRows) beforeRoot(rows []uint32) []uint32 {
 				same++
 			}
 		}
-		if level = t.like[:same]; same == 0 {
-			break
+		level = t.like[:same]
+	}
+	for _, row := range level { // like the root in all keys
+		if row < root.row {
+			t.ahead[n] = row
+			n++
 		}
 	}
 	return t.ahead[:n]
