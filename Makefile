@@ -2,6 +2,8 @@
 
 GO          ?= go
 FUZZTIME    ?= 10s
+FUZZ        ?= Fuzz
+EXPLORETIME ?= 1m
 BENCHFLAGS  ?= -out ../docs/performance.md
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -53,13 +55,15 @@ bench: ## measure the standard fleet, write docs/performance.md; BENCHFLAGS for 
 bench-openmeter: ## beside OpenMeter's table and query; RESOURCES=100 DAYS=2 takes seconds
 	bench/openmeter/run
 
-fuzz: ## every fuzz target for FUZZTIME
+# Minimizing what is merely interesting would take most of the time.
+fuzz: ## every fuzz target for FUZZTIME (FUZZ=FuzzBase: just that), then new histories for EXPLORETIME
 	@$(GO) list -f '{{.Dir}}' ./... | while read -r dir; do \
-		for name in $$(find "$$dir" -maxdepth 1 -name '*_test.go' -exec sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' {} +); do \
+		for name in $$(find "$$dir" -maxdepth 1 -name '*_test.go' -exec sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' {} + | { grep -E '^$(FUZZ)' || true; }); do \
 			echo "fuzz $$name in $$dir"; \
-			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir" || exit 1; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s "$$dir" || exit 1; \
 		done; \
 	done
+	METERBOOK_EXPLORE_TIME=$(EXPLORETIME) $(GO) test -count=1 -timeout 0 -run '^TestExplored' ./internal/ledger
 
 e2e: ## the official Python SDK against a started server
 	e2e/run sdk
