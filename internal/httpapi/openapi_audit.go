@@ -57,7 +57,7 @@ func auditSchemas() map[string]schema {
 	describeMembers(day, map[string]string{"first_seen": "The earliest from of its quantities.", "last_seen": "Their latest to.", "quantity": "Their sum."})
 	known[reflect.TypeFor[segmentBody]()], known[reflect.TypeFor[windowBody]()] = schemaRef("AccountSegment"), schemaRef("AccountWindow")
 	known[reflect.TypeFor[dayBody]()] = schemaRef("AccountDay")
-	known[reflect.TypeFor[metering.Month]()] = schema{"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$"}
+	known[reflect.TypeFor[metering.Month]()] = monthSchema()
 	line := schemaOf(reflect.TypeFor[accountLineBody](), known)
 	describeMembers(line, map[string]string{
 		"segments": "The runs of minutes in which the resource was alike; their products sum to the billing_value. null for counted types.",

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"reflect"
 
@@ -37,8 +36,7 @@ func maintenanceTexts() map[string]operationText {
 }
 
 func maintenanceSchemas() map[string]schema {
-	month := schema{"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$"}
-	known := map[reflect.Type]schema{reflect.TypeFor[metering.Month](): month}
+	known := map[reflect.Type]schema{reflect.TypeFor[metering.Month](): monthSchema()}
 	verification := notNegative(schemaOf(reflect.TypeFor[verificationBody](), known))
 	verification["properties"].(map[string]schema)["differences"]["maxItems"] = report.MaxListedDifferences
 	describeMembers(verification, map[string]string{
@@ -55,7 +53,7 @@ func maintenanceSchemas() map[string]schema {
 		"already_closed": "The months were closed already, and nothing was left to be dropped.",
 	})
 	asked := objectSchema(map[string]schema{
-		"before":  maps.Clone(month).describe("The first month that stays open; one that has begun, and not before one that is closed already."),
+		"before":  monthSchema().describe("The first month that stays open; one that has begun, and not before one that is closed already."),
 		"dry_run": {"type": "boolean", "default": false, "description": "true: only tell what would be dropped."},
 	}, "before")
 	return map[string]schema{
@@ -63,6 +61,11 @@ func maintenanceSchemas() map[string]schema {
 		"RetentionLine":    streamedLine(reflect.TypeFor[retentionLine](), retention),
 		"Retention":        asked,
 	}
+}
+
+// monthSchema is a UTC month from 1970 on.
+func monthSchema() schema {
+	return schema{"type": "string", "pattern": "^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])$"}
 }
 
 // streamedLine is a line that has progress or a result.
