@@ -5,12 +5,12 @@ FUZZTIME    ?= 10s
 FUZZ        ?= Fuzz
 EXPLORETIME ?= 1m
 BENCHFLAGS  ?= -out ../docs/performance.md
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+TOOL        := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 
 SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo build test check format vet staticcheck race generated bench bench-openmeter fuzz e2e crash ci clean
+.PHONY: help run demo build test check quick format vet staticcheck race generated licences notices vulnerabilities schema bench bench-openmeter fuzz e2e crash ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,9 @@ build: ## build the static binary ./meterbook
 test: ## all tests, the house rules among them
 	$(GO) test ./...
 
-check: format vet staticcheck generated race ## all that must hold before a commit
+check: quick race ## all that must hold before a commit
+
+quick: format generated vet staticcheck ## what check does, but for the tests
 
 format: # every file is as gofmt writes it
 	@files=$$(gofmt -l .) && test -z "$$files" || { echo "run gofmt -w on: $$files"; exit 1; }
@@ -37,12 +39,23 @@ vet:
 	cd bench && $(GO) vet ./...
 
 staticcheck:
-	$(GO) run $(STATICCHECK) ./...
-	cd bench && $(GO) run $(STATICCHECK) ./...
+	$(TOOL) staticcheck ./...
+	cd bench && $(TOOL) staticcheck ./...
 
-generated: # go.mod and go.sum are as the source needs them
+generated: # go.mod, go.sum and the list of licences are as the source needs them
 	$(GO) mod tidy -diff
 	cd bench && $(GO) mod tidy -diff
+	cd tools && $(GO) mod tidy -diff
+	tools/licences check
+
+licences: ## check the licences of dependencies, write docs/licences.md
+	tools/licences
+
+notices: ## write the texts of all licences into dist/licences, for a release
+	tools/licences texts
+
+vulnerabilities: ## look for known vulnerabilities; GOVULNDB names another database
+	tools/vulnerabilities
 
 # The program that the tests under e2e run is built without the race detector,
 # so they would show nothing here.
@@ -67,6 +80,9 @@ fuzz: ## every fuzz target for FUZZTIME (FUZZ=FuzzBase: just that), then new his
 
 e2e: ## the official Python SDK against a started server
 	e2e/run sdk
+
+schema: ## the OpenAPI document against a started server; EXAMPLES=1000 SEED=2 for more and others
+	e2e/run schema
 
 crash: ## kill a server under load METERBOOK_CRASHES times
 	$(GO) test -count=1 -v ./e2e/crash

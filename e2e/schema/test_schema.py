@@ -61,7 +61,7 @@ class Run:
             "--header", f"Authorization: apikey {token}", "--seed", SEED, "--max-examples", examples,
             "--generation-database", "none", "--no-color", *options,
         ]
-        environment = {**os.environ, "OWN_KEY": token.partition("$")[0], "ANSWERS": str(answers)}
+        environment = {**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(directory), "OWN_KEY": token.partition("$")[0], "ANSWERS": str(answers)}
         done = subprocess.run(command, cwd=HERE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         self.status, self.output = done.returncode, done.stdout
         self.answers = Counter((a["operation"], a["status"]) for a in map(json.loads, answers.read_text().splitlines()))
