@@ -121,7 +121,7 @@ func (d *delivery) run(ctx context.Context, want [][]byte) error {
 		return err
 	}
 	if v, err := d.ledger.Verify(ctx, func(report.Progress) {}); err != nil || v.Total > 0 {
-		return fmt.Errorf("online: %w, %+v", err, v)
+		return fmt.Errorf("online: %v, %+v", err, v)
 	}
 	if err := d.restart(ctx); err != nil {
 		return err
@@ -138,7 +138,7 @@ func (d *delivery) end() error {
 		return err
 	}
 	if v, err := ledger.Verify(context.Background(), d.options, func(report.Progress) {}); err != nil || v.Total > 0 {
-		return fmt.Errorf("at rest: %w, %+v", err, v)
+		return fmt.Errorf("at rest: %v, %+v", err, v)
 	}
 	return nil
 }

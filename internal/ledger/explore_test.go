@@ -22,7 +22,7 @@ import (
 )
 
 // What to explore, instead of the first seeds: METERBOOK_EXPLORE plays that seed
-// (several: "1-17"), METERBOOK_EXPLORE_TIME ("10m") new seeds for that long.
+// (several: "1-17"), METERBOOK_EXPLORE_TIME ("10m") ends after that long.
 const (
 	exploreVariable     = "METERBOOK_EXPLORE"
 	exploreTimeVariable = "METERBOOK_EXPLORE_TIME"
@@ -47,7 +47,7 @@ func explore(t *testing.T, play func(t *testing.T, told, sent []byte)) {
 		var end context.CancelFunc
 		ctx, end = context.WithTimeout(ctx, d)
 		defer end()
-		first, last = rand.Uint64N(math.MaxUint64/2), math.MaxUint64 // a seed that nobody has played
+		first, last = seedsOfEachRun, math.MaxUint64
 	}
 	if text := os.Getenv(exploreVariable); text != "" {
 		var err error
