@@ -76,7 +76,7 @@ fuzz: ## every fuzz target for FUZZTIME (FUZZ=FuzzBase: just that), then new his
 			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s "$$dir" || exit 1; \
 		done; \
 	done
-	METERBOOK_EXPLORE_TIME=$(EXPLORETIME) $(GO) test -count=1 -timeout 0 -run '^TestExplored' ./internal/ledger
+	METERBOOK_EXPLORE=$$(date +%s)000000-18446744073709551615 METERBOOK_EXPLORE_TIME=$(EXPLORETIME) $(GO) test -count=1 -timeout 0 -run '^TestExplored' ./internal/ledger
 
 e2e: ## the official Python SDK against a started server
 	e2e/run sdk

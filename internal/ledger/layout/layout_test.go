@@ -236,24 +236,3 @@ func TestClosedRecordsAreFoundByTheirUnits(t *testing.T) {
 		}
 	}
 }
-
-func FuzzDecodeClosedNeverPanics(f *testing.F) {
-	timelines, sums := closedRecords()
-	for i := range timelines {
-		f.Add(byte(1), timelines[i].Append(nil))
-	}
-	for _, s := range sums {
-		f.Add(byte(12), AppendClosedSums(nil, s))
-	}
-	f.Fuzz(func(t *testing.T, kind byte, value []byte) {
-		of := metering.ResourceType(1 + kind%metering.TypeCount)
-		if c, err := DecodeClosedTimeline(of, value); err == nil {
-			again, err := DecodeClosedTimeline(of, c.Append(nil))
-			if err != nil || !reflect.DeepEqual(c, again) {
-				t.Errorf("%+v is stored as %+v, %v", c, again, err)
-			}
-		}
-		_, _ = DecodeClosedSums(of, 400, value)
-		_, _, _ = DecodeClosedKey(value)
-	})
-}
