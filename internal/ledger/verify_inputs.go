@@ -89,7 +89,7 @@ func (v *verifier) strangers() error {
 		v.differ(checkStore, fmt.Sprintf("key %x", key), "there", "nothing: no key of this kind is written")
 		return nil
 	}
-	from := []byte{}
+	var from []byte // the lowest key of all
 	for _, kind := range kinds {
 		if err := scanBetween(v.r, from, []byte{kind}, name); err != nil {
 			return err
