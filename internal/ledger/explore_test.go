@@ -29,7 +29,7 @@ const (
 )
 
 // seedsOfEachRun is what every run of the tests plays.
-const seedsOfEachRun = 30 / raceShare
+const seedsOfEachRun = 20 / raceShare
 
 // explore plays seeds until one fails. It says how to play that one again.
 //

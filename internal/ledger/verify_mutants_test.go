@@ -32,8 +32,12 @@ func (b *broken) pairs(prefix byte) (all [][2][]byte) {
 	return all
 }
 
-// some returns the first, the last and what stands in the middle.
+// some returns the first, the last and what stands in the middle, under the race
+// detector the first.
 func some[T any](all []T) []T {
+	if raceShare > 1 {
+		return all[:min(len(all), 1)]
+	}
 	if len(all) < 3 {
 		return all
 	}
@@ -131,7 +135,7 @@ func TestVerifyNoticesEverySectionOfTheBaseThatIsHarmed(t *testing.T) {
 	for section := range baseSections {
 		var places []int
 		alterSection(whole, section, func(s []byte) {
-			for _, place := range []int{0, len(s) / 2, len(s) - 1} {
+			for _, place := range some([]int{0, len(s) / 2, len(s) - 1}) {
 				if section == 27 && place > 0 {
 					continue // the first tag set is in use, later ones may be of what is gone
 				}
