@@ -1,9 +1,16 @@
 package report_test
 
 import (
+	"encoding/json"
 	"errors"
+	"math"
+	"math/big"
+	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -40,7 +47,177 @@ func FuzzParse(f *testing.F) {
 			t.Error("taken, although it is no JSON object without duplicate members")
 		}
 		expectValid(t, &q)
+		expectAsked(t, body, &q)
+		again, err := report.Parse(written(t, &q), 0, report.FullScope())
+		if err != nil || !reflect.DeepEqual(again, q) {
+			t.Errorf("%+v is read as %+v, %v, when it is written as %s", q, again, err, written(t, &q))
+		}
 	})
+}
+
+// expectAsked compares with what the standard library reads: the page, the lists
+// of ids, and no member that the contract does not have.
+func expectAsked(t *testing.T, body []byte, q *report.Query) {
+	t.Helper()
+	asked := struct {
+		Limit    int                  `json:"limit"`
+		Offset   int                  `json:"offset"`
+		Projects []metering.ProjectID `json:"projects"`
+		Regions  []metering.RegionID  `json:"regions"`
+	}{Limit: 10}
+	var names map[string]any
+	if err := errors.Join(json.Unmarshal(body, &asked), json.Unmarshal(body, &names)); err != nil {
+		t.Fatalf("taken, although the standard library cannot read it: %v", err)
+	}
+	if want := min(asked.Limit, math.MaxInt-asked.Offset); asked.Limit < 1 || asked.Offset < 0 || q.Offset != asked.Offset || q.Limit != want {
+		t.Errorf("limit %d, offset %d are read as %d, %d", asked.Limit, asked.Offset, q.Limit, q.Offset)
+	}
+	if all := len(asked.Projects) == 0; q.Projects.All != all || !all && !reflect.DeepEqual(q.Projects, report.Only(asked.Projects...)) {
+		t.Errorf("projects %v are read as %v", asked.Projects, q.Projects)
+	}
+	if all := len(asked.Regions) == 0; q.Regions.All != all || !all && !reflect.DeepEqual(q.Regions, report.Only(asked.Regions...)) {
+		t.Errorf("regions %v are read as %v", asked.Regions, q.Regions)
+	}
+	members := []string{"time_from", "time_to", "enable_last_day", "limit", "offset", "projects", "regions", "types", "schema_filter", "tags", "order_by", "sorting"}
+	for name, value := range names {
+		if !slices.Contains(members, name) || value == nil && name != "projects" {
+			t.Errorf("taken, although %q is %v", name, value)
+		}
+	}
+}
+
+type object = map[string]any
+
+// written is a request that is read as the query.
+func written(t *testing.T, q *report.Query) []byte {
+	t.Helper()
+	o := object{"time_from": q.Period.From.String(), "time_to": q.Period.To.String(), "limit": max(q.Limit, 1), "offset": q.Offset} // a limit is cut for an offset that is out of reach
+	if last := metering.DayOf(9999, 12, 31); q.Period.To > last {
+		o["time_to"], o["enable_last_day"] = last.String(), true
+	}
+	if first := metering.DayOf(1, 1, 1); q.Period.From < first { // by way of an offset
+		o["time_from"] = first.String() + "T00:00:00+23:59"
+	}
+	if first := metering.DayOf(1, 1, 1); q.Period.To < first {
+		o["time_to"] = first.String() + "T00:00:00+23:59"
+	}
+	if !q.Projects.All {
+		o["projects"] = q.Projects.Items
+	}
+	if !q.Regions.All {
+		o["regions"] = q.Regions.Items
+	}
+	if q.Where != nil {
+		o["schema_filter"] = writtenFilter(q.Where)
+	}
+	if types := typesOf(q); len(types) > 0 {
+		o["types"] = types
+	}
+	if q.Tags != nil {
+		o["tags"] = writtenTags(q.Tags)
+	}
+	fields := []string{"project", "region", "type", "billing_value", "first_seen", "last_seen", "last_name"} // as report.OrderField counts
+	var order []string
+	for _, term := range q.Order {
+		order = append(order, fields[term.Field]+map[bool]string{false: ".asc", true: ".desc"}[term.Descending])
+	}
+	o["order_by"] = order
+	text, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// typesOf names the types of a query; none where it has all that it may.
+func typesOf(q *report.Query) (names []string) {
+	for _, rt := range metering.ResourceTypes() {
+		if q.Types.Contains(rt) || q.Types == 0 && rt != q.Where.Type { // types that exclude the filter's
+			names = append(names, rt.String())
+		}
+	}
+	return names
+}
+
+func writtenFilter(f *report.FieldFilter) object {
+	values, field := slices.Clone(f.Texts), "type"
+	for _, id := range f.IDs {
+		values = append(values, id.String())
+	}
+	for _, size := range f.Sizes {
+		values = append(values, strconv.FormatUint(size, 10))
+	}
+	switch f.Field {
+	case report.FilterID:
+		if field = "uuid"; !slices.Contains(f.Type.FilterFields(), field) {
+			field = "port_id"
+		}
+	case report.FilterSize:
+		field = "last_size"
+	case report.FilterAttribute:
+		field = f.Attribute.LineField()
+	}
+	if len(values) == 0 {
+		values = []string{""} // matches nothing
+	}
+	return object{"type": f.Type.String(), "field": field, "values": values}
+}
+
+func writtenTags(f *report.TagFilter) object {
+	var conditions []object
+	for _, c := range f.Conditions {
+		o := object{"strict": c.Strict}
+		if c.Key != nil {
+			o["key"] = *c.Key
+		}
+		if c.Value != nil {
+			o["value"] = *c.Value
+		}
+		conditions = append(conditions, o)
+	}
+	return object{"conditions": conditions, "condition_type": map[bool]string{false: "OR", true: "AND"}[f.All]}
+}
+
+// FuzzWriteLine: whatever texts a line holds, it is one JSON object with just
+// the members of its type, whose texts are those of the line.
+func FuzzWriteLine(f *testing.F) {
+	f.Add(uint8(1), "web-1", "a\"b\\\n", "\xff", uint64(1), uint64(1<<63))
+	f.Add(uint8(4), "", "\u2028<>&", "\x00", uint64(0), uint64(0))
+	f.Fuzz(func(t *testing.T, number uint8, name, key, value string, hi, lo uint64) {
+		rt := metering.ResourceType(1 + number%metering.TypeCount)
+		l := line(t, rt.String(), map[metering.Attribute]string{metering.Name: name, metering.Flavor: value}, metering.Tag{Key: key, Value: value})
+		l.Value = metering.Amount{Hi: hi, Lo: lo}
+		text := report.AppendLine(nil, l)
+		var read map[string]json.RawMessage
+		if err := json.Unmarshal(text, &read); err != nil || !jsontext.Value(text).IsValid() {
+			t.Fatalf("%q is no JSON: %v", text, err)
+		}
+		if got := len(read); got != len(rt.LineFields()) {
+			t.Errorf("%d members of %s, want %d: %s", got, rt, len(rt.LineFields()), text)
+		}
+		want, err := json.Marshal(strings.ToValidUTF8(name, "\uFFFD"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, has := read["last_name"]; has && rt.HasName() && name != "" && utf8.ValidString(name) && !sameText(t, got, want) {
+			t.Errorf("name %q is written as %s", name, got)
+		}
+		sum := new(big.Int).Add(new(big.Int).Lsh(new(big.Int).SetUint64(hi), 64), new(big.Int).SetUint64(lo))
+		exact := new(big.Rat).SetFrac(sum, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(rt.Measure().Scale())), nil))
+		got, ok := new(big.Rat).SetString(string(read["billing_value"]))
+		if !ok || got.Cmp(exact) != 0 || strings.ContainsAny(string(read["billing_value"]), "eE+") {
+			t.Errorf("%s is written as %s", exact.FloatString(9), read["billing_value"])
+		}
+	})
+}
+
+func sameText(t *testing.T, a, b []byte) bool {
+	t.Helper()
+	var x, y string
+	if err := errors.Join(json.Unmarshal(a, &x), json.Unmarshal(b, &y)); err != nil {
+		t.Fatal(err)
+	}
+	return x == y
 }
 
 func expectUsefulError(t *testing.T, err error, strict bool) {
