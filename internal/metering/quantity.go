@@ -37,7 +37,14 @@ type DaySum struct {
 	First, Last Instant // earliest From, latest To
 	// Attributes are those of the counted window with the greatest (From, To).
 	Attributes *Attributes
+
+	// covered is what of [First, Last) the windows cover: disjoint, in order, not
+	// touching. nil: that is not known, so all of it may be.
+	covered []windowSpan
 }
+
+// windowSpan is [from, to).
+type windowSpan struct{ from, to Instant }
 
 // FoldDay sums the windows of one resource that begin on one day, one sum per
 // meter, in the order of the meters. It sorts windows in place; their order
@@ -59,25 +66,65 @@ func FoldDay(day Day, windows []Window) []DaySum {
 		s.Sum = s.Sum.Add(w.Quantity)
 		s.Last = max(s.Last, w.To)
 		s.Attributes = w.Attributes // windows come in the order of (From, To)
+		if n := len(s.covered); n > 0 && w.From <= s.covered[n-1].to {
+			s.covered[n-1].to = max(s.covered[n-1].to, w.To)
+		} else {
+			s.covered = append(s.covered, windowSpan{w.From, w.To})
+		}
 	}
 	return sums
 }
 
 // PlaceWindow adds one window to a day's sums without looking at the
-// observations again. ok is false when that is impossible: the window begins
-// before the end of another one of its meter, which it may correct or precede;
-// then fold the day anew. The given sums are not changed.
+// observations again. ok is false when that is impossible: the window overlaps
+// another one of its meter, which it may correct, or may do so; then fold the day
+// anew. The given sums are not changed.
 func PlaceWindow(sums []DaySum, w *Window) (placed []DaySum, ok bool) {
 	i, found := slices.BinarySearchFunc(sums, w.Meter, func(s DaySum, m Meter) int { return s.Meter.Compare(m) })
 	if !found {
 		fresh := DaySum{Day: w.From.Day(), Meter: w.Meter, Sum: w.Quantity, First: w.From, Last: w.To, Attributes: w.Attributes}
 		return slices.Insert(slices.Clone(sums), i, fresh), true
 	}
-	if w.From < sums[i].Last {
+	covered, ok := sums[i].cover(w)
+	if !ok {
 		return sums, false
 	}
 	placed = slices.Clone(sums)
 	s := &placed[i]
-	s.Sum, s.Last, s.Attributes = s.Sum.Add(w.Quantity), w.To, w.Attributes
+	if w.From >= s.Last { // the greatest: another one behind it would overlap it
+		s.Attributes = w.Attributes
+	}
+	s.Sum, s.First, s.Last, s.covered = s.Sum.Add(w.Quantity), min(s.First, w.From), max(s.Last, w.To), covered
 	return placed, true
+}
+
+// cover returns what the windows cover together with another one; false when that
+// may overlap one of them.
+func (s *DaySum) cover(w *Window) ([]windowSpan, bool) {
+	covered := s.covered
+	if covered == nil {
+		covered = []windowSpan{{s.First, s.Last}}
+	}
+	at := len(covered) // the first span behind the window
+	for at > 0 && covered[at-1].from >= w.To {
+		at--
+	}
+	if at > 0 && covered[at-1].to > w.From {
+		return nil, false
+	}
+	joined := make([]windowSpan, 0, len(covered)+1)
+	joined = append(joined, covered[:at]...)
+	if at > 0 && joined[at-1].to == w.From {
+		joined[at-1].to = w.To
+	} else {
+		joined = append(joined, windowSpan{w.From, w.To})
+	}
+	for _, span := range covered[at:] {
+		if last := &joined[len(joined)-1]; last.to == span.from {
+			last.to = span.to
+		} else {
+			joined = append(joined, span)
+		}
+	}
+	return joined, true
 }
