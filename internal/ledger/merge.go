@@ -250,10 +250,20 @@ func (v *view) loggedChanges() []columns.Change {
 		days[key].days = append(days[key].days, c.is)
 	})
 	for key, changed := range days {
-		all = append(all, columns.Change{Key: key, Sums: withDays(v.daySums(changed.at, always()), changed.days)})
+		all = append(all, v.changeOf(key, changed))
 	}
 	slices.SortFunc(all, func(a, b columns.Change) int { return a.Key.Compare(b.Key) })
 	return all
+}
+
+// changeOf puts the changed days of a counted resource in order.
+func (v *view) changeOf(key metering.ResourceKey, changed *changedDays) columns.Change {
+	slices.SortFunc(changed.days, func(a, b *folded) int { return int(a.unit.Day) - int(b.unit.Day) })
+	c := columns.Change{Key: key, Rest: v.rest(changed.at)}
+	for _, f := range changed.days {
+		c.Days, c.Sums = append(c.Days, f.unit.Day), append(c.Sums, f.sums...)
+	}
+	return c
 }
 
 // Merge folds all that has changed into a new base and waits for it. The ledger

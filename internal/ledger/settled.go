@@ -47,6 +47,17 @@ func (s *settled) daySums(at standing, in metering.Period) []metering.DaySum {
 	return nil
 }
 
+// rest returns where a counted resource is as it was settled.
+func (s *settled) rest(at standing) columns.Rest {
+	switch {
+	case at.recent != columns.NotFound:
+		return columns.Rest{Base: s.recent, Res: int(at.recent)}
+	case at.base != columns.NotFound:
+		return columns.Rest{Base: s.base, Res: int(at.base)}
+	}
+	return columns.Rest{}
+}
+
 // recentResources returns how many resources have changed since the base, as far
 // as recent has them.
 func (s *settled) recentResources() int {

@@ -11,13 +11,23 @@ import (
 type Change struct {
 	Key      metering.ResourceKey
 	Timeline metering.Timeline // of a resource with states
-	Sums     []metering.DaySum // of a counted resource, all of them, by day and meter
+	Sums     []metering.DaySum // of a counted resource, by day and meter
+	// Days are those that Sums are about, in order, when Rest has the others;
+	// without Rest, Sums are all.
+	Days []metering.Day
+	Rest Rest
+}
+
+// Rest is a counted resource as a base has it.
+type Rest struct {
+	Base *Base // nil: none
+	Res  int
 }
 
 // gone reports whether nothing is left of the resource.
 func (c *Change) gone() bool {
 	if c.Key.Type.Measure() == metering.Counted {
-		return len(c.Sums) == 0
+		return len(c.Sums) == 0 && c.Rest.Base == nil
 	}
 	return !c.Timeline.Known
 }
@@ -35,7 +45,7 @@ func Changed(changes []Change, seq uint64) *Base {
 	b := newBuilder(len(changes))
 	for i := range changes {
 		if c := &changes[i]; c.Key.Type.Measure() == metering.Counted {
-			b.addDaySums(c.Key, c.Sums)
+			b.addCounted(c)
 		} else {
 			b.addTimeline(c.Key, c.Timeline)
 		}
@@ -51,7 +61,8 @@ type builder struct {
 	last    metering.ResourceKey
 	meters  map[metering.Meter]uint32
 	tagSets map[string]uint32
-	buf     []byte
+
+	name, tags, extra []byte // of the item in hand
 }
 
 func newBuilder(resources int) *builder {
@@ -115,52 +126,38 @@ func (b *builder) addTimeline(key metering.ResourceKey, tl metering.Timeline) {
 	b.end(tl.LastBoundary, flags)
 }
 
-// addDaySums adds a counted resource with its sums in the order of day and
-// meter.
-func (b *builder) addDaySums(key metering.ResourceKey, sums []metering.DaySum) {
-	b.begin(key)
-	c := &b.base.cell
-	var was described
-	for i := range sums {
-		s := &sums[i]
-		now := b.describe(&was, key.Type, s.Attributes)
-		c.day = append(c.day, int32(s.Day))
-		c.meter = append(c.meter, b.meter(s.Meter))
-		c.hi, c.lo = append(c.hi, s.Sum.Hi), append(c.lo, s.Sum.Lo)
-		c.first, c.last = append(c.first, int64(s.First)), append(c.last, int64(s.Last))
-		c.name, c.tags, c.extra = append(c.name, now.name), append(c.tags, now.tags), append(c.extra, now.extra)
-	}
-	b.end(0, 0)
-}
-
 // described remembers what a resource's previous item was like, so that what
 // did not change is stored once.
 type described struct {
-	attributes        *metering.Attributes
+	attributes        *metering.Attributes // nil: they were not looked at
 	name, tags, extra uint32
 }
 
 func (b *builder) describe(was *described, t metering.ResourceType, a *metering.Attributes) described {
-	if was.attributes != nil && was.attributes.Equal(a) {
-		was.attributes = a
-		return *was
+	if was.attributes == nil || !was.attributes.Equal(a) {
+		b.name = append(b.name[:0], a.Texts[metering.Name]...)
+		b.tags = appendTags(b.tags[:0], a.Tags)
+		b.extra = appendExtra(b.extra[:0], t, a)
+		b.describeTexts(was, b.name, b.tags, b.extra)
 	}
-	now := described{attributes: a}
-	if was.attributes != nil && was.attributes.Texts[metering.Name] == a.Texts[metering.Name] {
-		now.name = was.name
-	} else {
-		now.name = b.base.names.add([]byte(a.Texts[metering.Name]))
+	was.attributes = a
+	return *was
+}
+
+func (b *builder) describeTexts(was *described, name, tags, extra []byte) {
+	was.name = likeBefore(&b.base.names, was.name, name)
+	was.extra = likeBefore(&b.base.extras, was.extra, extra)
+	if string(b.base.tagSets.at(was.tags)) != string(tags) {
+		was.tags = b.addTagSet(tags)
 	}
-	b.buf = appendTags(b.buf[:0], a.Tags)
-	now.tags = b.addTagSet(b.buf)
-	b.buf = appendExtra(b.buf[:0], t, a)
-	if was.attributes != nil && string(b.base.extras.at(was.extra)) == string(b.buf) {
-		now.extra = was.extra
-	} else {
-		now.extra = b.base.extras.add(b.buf)
+}
+
+// likeBefore returns the number before if it has the text, or adds the text.
+func likeBefore(t *texts, before uint32, text []byte) uint32 {
+	if string(t.at(before)) == string(text) {
+		return before
 	}
-	*was = now
-	return now
+	return t.add(text)
 }
 
 func (b *builder) addTagSet(set []byte) uint32 {
