@@ -34,7 +34,7 @@ const (
 	GroupBytes = 64 << 20
 	// DefaultMergeUnits is the number of changed resources (or days of counted
 	// resources) that are merged into a new base, for a small base.
-	DefaultMergeUnits = 32_768
+	DefaultMergeUnits = 65_536
 	// mergeShare: of a large base, at least 1/mergeShare must have changed.
 	mergeShare = 8
 	// IdleMergeUnits and 1/idleMergeShare of the base are worth a merge when
