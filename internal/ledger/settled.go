@@ -68,7 +68,7 @@ func (s *settled) recentResources() int {
 }
 
 // changedSince visits the units of recent: resources with states, and of counted
-// ones each day that it or the base has.
+// ones each day that it or the base has. What is visited may be kept.
 func (s *settled) changedSince(visit func(*change)) {
 	for res := range s.recentResources() {
 		key := s.recent.Key(res)
@@ -88,8 +88,9 @@ func (s *settled) changedSince(visit func(*change)) {
 			days[sum.Day] = append(days[sum.Day], sum)
 		}
 		for day, sums := range days {
-			c.is = &folded{unit: layout.Unit{Resource: key, Day: day}, sums: sums}
-			visit(&c)
+			ofDay := c
+			ofDay.is = &folded{unit: layout.Unit{Resource: key, Day: day}, sums: sums}
+			visit(&ofDay)
 		}
 	}
 }

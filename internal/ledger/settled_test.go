@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/meterbook/meterbook/internal/fleet"
 	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/report"
+	"github.com/meterbook/meterbook/internal/storetest"
 )
 
 // settle waits for what is being merged or condensed, and shows it.
@@ -101,6 +103,77 @@ func TestWhatIsCondensedIsAsWhatIsMerged(t *testing.T) {
 	if merged := everything(t, l, f.End()); merged != over {
 		t.Error("the figures changed when all was merged")
 	}
+}
+
+// TestFindingsAreTheSameWhenDaysAreCondensed has a port count in two projects on
+// several days.
+func TestFindingsAreTheSameWhenDaysAreCondensed(t *testing.T) {
+	t.Parallel()
+	now := metering.MinEventTime + 30*86400*metering.Second
+	l, err := Open(t.Context(), Options{Dir: "store", FS: vfs.NewMem(), Clock: func() metering.Instant { return now }, MergeUnits: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	var batch []report.Submission
+	for n := range 400 {
+		o := flapping(n)
+		o.Name = metering.ObservationName{Project: 1, Source: "/probe", ID: fmt.Sprint("vm ", n)}
+		o.Resource.ID = metering.UUID{2, byte(n), byte(n >> 8)}
+		batch = append(batch, report.Submission{Observation: o, AnyClient: true, ReceivedAt: now})
+	}
+	submit(t, l, batch)
+	if err := l.Merge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	batch = nil
+	for n := range 10 {
+		batch = append(batch, report.Submission{Observation: hourOf(metering.ProjectID(1+n%2), n/2), AnyClient: true, ReceivedAt: now})
+	}
+	submit(t, l, batch)
+	l.settle(t)
+	found := func() (texts []string) {
+		t.Helper()
+		in := metering.Period{From: metering.MinEventTime.Day(), To: now.Day()}
+		err := l.Findings(t.Context(), in, report.FullScope(), func(f *report.Finding) error {
+			texts = append(texts, storetest.FormatFinding(f))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return texts
+	}
+	condensed := found()
+	if l.sequencer.delta.recentResources() != 2 {
+		t.Fatal("nothing was condensed")
+	}
+	if err := l.Merge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if merged := found(); len(merged) != 1 || !slices.Equal(condensed, merged) {
+		t.Errorf("found %q before a merge, %q behind it", condensed, merged)
+	}
+}
+
+// hourOf is what a port counted in a project in the first hour of a day.
+func hourOf(project metering.ProjectID, day int) *metering.Observation {
+	port, known := metering.ResourceTypeNamed("egress_traffic")
+	if !known {
+		metering.Bug("there is no traffic")
+	}
+	from := metering.MinEventTime + metering.Instant(day)*86400*metering.Second
+	o := &metering.Observation{
+		Kind: metering.QuantityObserved, Time: from, Name: metering.ObservationName{Project: project, Source: "/probe", ID: fmt.Sprint("hour ", day)},
+		Resource: metering.ResourceKey{Project: project, Region: 1, Type: port, ID: metering.UUID{1}},
+		From:     from, To: from + 3600*metering.Second, Quantity: metering.AmountOf(1e6),
+	}
+	o.Meter = port.Meter("", "", &o.Attributes)
+	return o
 }
 
 func submit(t *testing.T, l *Ledger, batch []report.Submission) {
