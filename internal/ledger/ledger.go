@@ -35,8 +35,9 @@ const (
 	// DefaultMergeUnits is the number of changed resources (or days of counted
 	// resources) that are merged into a new base, for a small base.
 	DefaultMergeUnits = 65_536
-	// mergeShare: of a large base, at least 1/mergeShare must have changed.
-	mergeShare = 8
+	// DefaultMergeShare: of a large base, at least 1/DefaultMergeShare must have
+	// changed; less is condensed in memory.
+	DefaultMergeShare = 8
 	// IdleMergeUnits and 1/idleMergeShare of the base are worth a merge when
 	// nothing has come for IdleMergeAfter.
 	IdleMergeUnits = 1024
@@ -58,9 +59,9 @@ type Options struct {
 	StrictProjects bool
 	// Retention, when positive, refuses observations of what is longer ago.
 	Retention time.Duration
-	// MergeUnits and GroupObservations replace DefaultMergeUnits and
-	// DefaultGroupObservations when positive.
-	MergeUnits, GroupObservations int
+	// MergeUnits, MergeShare and GroupObservations replace DefaultMergeUnits,
+	// DefaultMergeShare and DefaultGroupObservations when positive.
+	MergeUnits, MergeShare, GroupObservations int
 	// CacheBytes and MemTableBytes replace DefaultCacheBytes and
 	// DefaultMemTableBytes when positive.
 	CacheBytes, MemTableBytes int64
@@ -110,27 +111,7 @@ var _ report.Store = (*Ledger)(nil)
 // format, or one that another process uses, is refused with an error that says
 // so.
 func Open(ctx context.Context, o Options) (*Ledger, error) {
-	if o.FS == nil {
-		o.FS = vfs.Default
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.MergeUnits <= 0 {
-		o.MergeUnits = DefaultMergeUnits
-	}
-	if o.GroupObservations <= 0 {
-		o.GroupObservations = DefaultGroupObservations
-	}
-	if o.CacheBytes <= 0 {
-		o.CacheBytes = DefaultCacheBytes
-	}
-	if o.MemTableBytes <= 0 {
-		o.MemTableBytes = DefaultMemTableBytes
-	}
-	if o.MinFreeBytes == 0 {
-		o.MinFreeBytes = DefaultMinFreeBytes
-	}
+	o.fill()
 	if err := checkFormat(o.FS, o.Dir); err != nil {
 		return nil, err
 	}
@@ -145,6 +126,30 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return l, nil
+}
+
+// fill gives a value to each option that has none.
+func (o *Options) fill() {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	positive(&o.MergeUnits, DefaultMergeUnits)
+	positive(&o.MergeShare, DefaultMergeShare)
+	positive(&o.GroupObservations, DefaultGroupObservations)
+	positive(&o.CacheBytes, DefaultCacheBytes)
+	positive(&o.MemTableBytes, DefaultMemTableBytes)
+	if o.MinFreeBytes == 0 {
+		o.MinFreeBytes = DefaultMinFreeBytes
+	}
+}
+
+func positive[T int | int64](option *T, otherwise T) {
+	if *option <= 0 {
+		*option = otherwise
+	}
 }
 
 // start loads what is derived from the observations and begins to take more.

@@ -23,14 +23,19 @@ type pointer struct {
 	// written before this was noted. A filter of an earlier time, intact and under
 	// the right name, would take later ids for unknown.
 	IDsSum uint32 `json:"ids_crc32c,omitempty"`
+	// Recent names a base of what changed since, up to RecentSeq, so that a start
+	// need not fold that anew. The journal keeps it all the same.
+	Recent    string     `json:"recent,omitempty"`
+	RecentSeq layout.Seq `json:"recent_seq,omitempty"`
 }
 
 func pointerKey() []byte { return append([]byte{layout.Meta}, "base"...) }
 
 // The names of derived files begin with these.
 const (
-	basePrefix = "base-"
-	idsPrefix  = "ids-"
+	basePrefix   = "base-"
+	recentPrefix = "recent-"
+	idsPrefix    = "ids-"
 )
 
 // mergeState is what the sequencer knows about a merge in the background.
@@ -67,7 +72,7 @@ func (s *sequencer) considerMerge() {
 	case s.merge.running != nil:
 	case units < max(enough, s.merge.postponed):
 		s.delta.compact()
-	case s.delta.recentResources()+units < s.delta.base.Resources()/mergeShare:
+	case s.delta.recentResources()+units < s.delta.base.Resources()/s.ledger.options.MergeShare:
 		s.beginCondensing()
 	default:
 		s.beginMerge()
@@ -92,7 +97,28 @@ func (s *sequencer) beginCondensing() {
 	v := s.delta.view(s.seq)
 	v.base.Acquire()
 	s.merge.running = v
-	go func() { s.merge.finished <- &merged{from: v, settled: v.condensed()} }()
+	inForce := s.pointer
+	go func() {
+		m := &merged{from: v, settled: v.condensed(), pointer: inForce}
+		if err := s.writeRecent(m); err != nil {
+			s.ledger.options.Logger.Warn("what changed is condensed in memory only: the journal keeps it", "error", err)
+		}
+		s.merge.finished <- m
+	}()
+}
+
+// writeRecent stores what was condensed, under the name that the pointer will
+// have.
+func (s *sequencer) writeRecent(m *merged) error {
+	if err := s.ledger.checkRoom(); err != nil {
+		return err
+	}
+	o, name := &s.ledger.options, fmt.Sprintf("%s%016d", recentPrefix, m.from.seq)
+	if err := m.settled.recent.Write(o.FS, o.Dir, name); err != nil {
+		return err
+	}
+	m.pointer.Recent, m.pointer.RecentSeq = name, m.from.seq
+	return nil
 }
 
 // beginMerge merges what is on the disk by now, in the background.
@@ -174,6 +200,7 @@ func (s *sequencer) finishMerge(m *merged) {
 	}
 	if m.settled.base == m.from.base { // condensed
 		s.delta = s.delta.rebase(m.settled, len(m.from.log))
+		s.pointToRecent(&m.pointer)
 		return
 	}
 	s.inflight.Wait() // the published view must not be older than this one
