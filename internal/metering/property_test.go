@@ -271,6 +271,38 @@ func TestWindowsApartAreAlwaysPlaced(t *testing.T) {
 	})
 }
 
+// TestManyGapsTakeLittleMemory sends a day of half minutes, neighbours swapped:
+// what comes late by little is placed, however many gaps there are.
+func TestManyGapsTakeLittleMemory(t *testing.T) {
+	t.Parallel()
+	var sums []DaySum
+	var windows []Window
+	model := someWindows(rand.New(rand.NewPCG(1, 1)))[0]
+	for minute := range Instant(24 * 60) {
+		w := model
+		w.From = historyDay.Start() + (minute^1)*60*Second
+		w.To = w.From + 30*Second
+		placed, ok := PlaceWindow(sums, &w)
+		if !ok {
+			t.Fatalf("minute %d was declined", minute)
+		}
+		if spans := len(placed[0].covered); spans > maxSpans {
+			t.Fatalf("%d spans after minute %d", spans, minute)
+		}
+		sums, windows = placed, append(windows, w)
+	}
+	checkDay(t, sums, windows)
+	first := windows[1] // a correction of what is beyond the gaps that are known
+	first.At++
+	if _, ok := PlaceWindow(sums, &first); ok {
+		t.Error("a correction was placed")
+	}
+	folded := FoldDay(historyDay, append(windows, first))
+	if spans := len(folded[0].covered); spans > maxSpans {
+		t.Errorf("%d spans after folding", spans)
+	}
+}
+
 func TestWindowsInOrderAreAlwaysPlaced(t *testing.T) {
 	t.Parallel()
 	var sums []DaySum

@@ -38,13 +38,27 @@ type DaySum struct {
 	// Attributes are those of the counted window with the greatest (From, To).
 	Attributes *Attributes
 
-	// covered is what of [First, Last) the windows cover: disjoint, in order, not
-	// touching. nil: that is not known, so all of it may be.
+	// covered has all of [First, Last) that the windows cover, and more where they
+	// leave too many gaps: disjoint, in order, not touching. nil: all of it.
 	covered []windowSpan
 }
 
 // windowSpan is [from, to).
 type windowSpan struct{ from, to Instant }
+
+// maxSpans bounds the memory of a day sum, of which each change has its own, and
+// the time of a change.
+const maxSpans = 32
+
+// bounded forgets the earliest gap where there are too many: what comes late
+// comes late by little.
+func bounded(covered []windowSpan) []windowSpan {
+	if len(covered) <= maxSpans {
+		return covered
+	}
+	covered[1].from = covered[0].from
+	return covered[1:]
+}
 
 // FoldDay sums the windows of one resource that begin on one day, one sum per
 // meter, in the order of the meters. It sorts windows in place; their order
@@ -69,7 +83,7 @@ func FoldDay(day Day, windows []Window) []DaySum {
 		if n := len(s.covered); n > 0 && w.From <= s.covered[n-1].to {
 			s.covered[n-1].to = max(s.covered[n-1].to, w.To)
 		} else {
-			s.covered = append(s.covered, windowSpan{w.From, w.To})
+			s.covered = bounded(append(s.covered, windowSpan{w.From, w.To}))
 		}
 	}
 	return sums
@@ -126,5 +140,5 @@ func (s *DaySum) cover(w *Window) ([]windowSpan, bool) {
 			joined = append(joined, span)
 		}
 	}
-	return joined, true
+	return bounded(joined), true
 }
