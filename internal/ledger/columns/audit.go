@@ -120,24 +120,16 @@ func (b *Base) checkOrder(visit func(Flaw)) {
 // checkRanks compares the ranks with the order of the names' bytes: equal names
 // have one rank, and the ranks leave none out.
 func (b *Base) checkRanks(visit func(Flaw)) {
-	if len(b.rank) != b.names.count() {
-		visit(Flaw{"ranks of names", fmt.Sprint(len(b.rank)), fmt.Sprint(b.names.count())})
-		return
-	}
 	holder := make([]uint32, len(b.rank)) // by rank: a name that has it
 	for id := 1; id < len(b.rank); id++ {
-		r := b.rank[id]
-		switch {
-		case int(r) >= len(holder):
-			visit(b.rankFlaw(id, "a rank below the number of names"))
-			return
+		switch r := b.rank[id]; {
 		case holder[r] == 0:
 			holder[r] = uint32(id)
 		case !bytes.Equal(b.names.at(uint32(id)), b.names.at(holder[r])):
 			visit(b.rankFlaw(id, fmt.Sprintf("another rank than %q", b.names.at(holder[r]))))
 		}
 	}
-	if len(b.rank) > 0 && b.rank[0] != noRank {
+	if b.rank[0] != noRank {
 		visit(b.rankFlaw(0, "no rank: it is the missing name"))
 	}
 	b.checkRankOrder(holder, visit)

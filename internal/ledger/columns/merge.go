@@ -126,13 +126,17 @@ func (p *plan) addGroup(g *group, r *run, from place) {
 
 func (p *plan) mergeMeters() {
 	p.meters = slices.Clone(p.prev.meters)
+	known := make(map[metering.Meter]uint32, len(p.meters))
+	for number, m := range p.meters {
+		known[m] = uint32(number)
+	}
 	for _, m := range p.fresh.meters {
-		at := slices.Index(p.meters, m)
-		if at < 0 {
-			at = len(p.meters)
+		number, ok := known[m]
+		if !ok {
+			number = uint32(len(p.meters))
 			p.meters = append(p.meters, m)
 		}
-		p.meterOf = append(p.meterOf, uint32(at))
+		p.meterOf = append(p.meterOf, number)
 	}
 }
 

@@ -15,7 +15,8 @@ type Overlay struct {
 	most   int // the number of lines that the page may need
 	count  int
 	totals map[totalPlace]metering.Amount
-	first  []report.Line // sorted once there are most of them, if they are few
+	first  []report.Line // and some more, in no order
+	cut    bool          // once: the first ones are sorted, and what comes behind them is not wanted
 }
 
 // totalPlace is where a total is summed.
@@ -37,28 +38,19 @@ func (o *Overlay) Add(l *report.Line) {
 		at := totalPlace{l.Resource.Region, l.Meter}
 		o.totals[at] = o.totals[at].Add(l.Value)
 	}
-	if o.most > maxHeap || len(o.first) < o.most {
-		if o.first = append(o.first, *l); len(o.first) == o.most && o.most <= maxHeap {
-			o.sort()
-		}
+	if o.most == 0 || o.cut && report.Compare(o.order, l, &o.first[o.most-1]) >= 0 {
 		return
 	}
-	if o.most == 0 || report.Compare(o.order, l, &o.first[o.most-1]) >= 0 {
-		return
+	o.first = append(o.first, *l)
+	if spare := len(o.first) - o.most; spare >= max(o.most, blockRows) { // seldom, so that a line costs little
+		o.first, o.cut = o.sorted(), true
 	}
-	at, _ := slices.BinarySearchFunc(o.first, l, func(x report.Line, l *report.Line) int { return report.Compare(o.order, &x, l) })
-	copy(o.first[at+1:], o.first[at:])
-	o.first[at] = *l
-}
-
-func (o *Overlay) sort() {
-	slices.SortFunc(o.first, func(x, y report.Line) int { return report.Compare(o.order, &x, &y) })
 }
 
 // sorted returns the first lines in order, as many as the page may need.
 func (o *Overlay) sorted() []report.Line {
-	o.sort()
-	return o.first
+	slices.SortFunc(o.first, func(x, y report.Line) int { return report.Compare(o.order, &x, &y) })
+	return o.first[:min(len(o.first), o.most)]
 }
 
 // include takes the totals of a base.

@@ -43,6 +43,11 @@ func (b *Base) checkStructure() error {
 	if len(b.rank) != b.names.count() {
 		return fmt.Errorf("%d ranks of %d names", len(b.rank), b.names.count())
 	}
+	for name, rank := range b.rank[1:] {
+		if int(rank) >= len(b.rank) {
+			return fmt.Errorf("name %d has rank %d of %d names", name+1, rank, len(b.rank)-1)
+		}
+	}
 	if err := b.checkGroups(); err != nil {
 		return err
 	}
