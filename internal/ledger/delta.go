@@ -32,13 +32,18 @@ type delta struct {
 	// shown is how many changes a view may see; what is behind them is the
 	// sequencer's own, and need not be copied to be changed.
 	shown int
-	// stale counts the segments of changes that later ones of the same unit
-	// follow.
+	// stale is the size of the changes that later ones of the same unit follow.
 	stale int
 }
 
-// maxStaleSegments bounds the memory of changes that nobody needs any more, at
-// 16 bytes a segment: of a resource with a long history each change has all of
+// size is about that of a change in memory, in segments of 16 bytes.
+func (f *folded) size() int { return len(f.timeline.Segments) + daySumSize*len(f.sums) }
+
+// daySumSize is the size of a day sum with its spans, in segments.
+const daySumSize = 16
+
+// maxStaleSegments bounds the memory of changes that nobody needs any more: of a
+// resource with a long history, or a day with many meters, each change has all of
 // it.
 const maxStaleSegments = 4 << 20
 
@@ -73,7 +78,7 @@ func (d *delta) current(u layout.Unit) *tracked {
 // set makes f the unit's present fold.
 func (d *delta) set(t *tracked, f *folded) {
 	if t.entry != notLogged {
-		d.stale += len(t.now.timeline.Segments)
+		d.stale += t.now.size()
 	}
 	t.now, t.entry = f, len(d.log)
 	d.slots[f.unit] = t

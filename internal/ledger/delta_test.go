@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/meterbook/meterbook/internal/ledger/columns"
@@ -47,6 +48,30 @@ func TestAViewIsNotChangedByWhatComesAfterIt(t *testing.T) {
 				t.Errorf("view %d shows %d segments, the last until %d", i, len(segments), last.To)
 			}
 		})
+	}
+}
+
+// TestVersionsOfADayWithManyMetersDoNotPileUp sends windows of one day one by one,
+// each of another meter.
+func TestVersionsOfADayWithManyMetersDoNotPileUp(t *testing.T) {
+	t.Parallel()
+	d, most := newDelta(settled{base: &columns.Base{}}), 0
+	for n := range 1000 {
+		o := hourOf(1, 0)
+		o.Meter.Dimension = strconv.Itoa(n)
+		if !d.place(o) {
+			t.Fatalf("window %d must be folded anew", n)
+		}
+		d.view(0)
+		d.compact()
+		held := 0
+		for _, c := range d.log {
+			held += len(c.is.sums)
+		}
+		most = max(most, held)
+	}
+	if limit := maxStaleSegments/daySumSize + 2000; most > limit || most < limit/2 {
+		t.Errorf("at most %d sums were in memory, want about %d", most, limit)
 	}
 }
 
