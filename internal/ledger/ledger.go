@@ -34,7 +34,7 @@ const (
 	GroupBytes = 64 << 20
 	// DefaultMergeUnits is the number of changed resources (or days of counted
 	// resources) that are merged into a new base, for a small base.
-	DefaultMergeUnits = 65_536
+	DefaultMergeUnits = 32_768
 	// DefaultMergeShare: of a large base, at least 1/DefaultMergeShare must have
 	// changed; less is condensed in memory.
 	DefaultMergeShare = 8

@@ -70,8 +70,9 @@ func (s *sequencer) considerMerge() {
 	case s.merge.running != nil && units > 4*enough:
 		s.finishMerge(<-s.merge.finished)
 	case s.merge.running != nil:
+		s.delta.compact(len(s.merge.running.log))
 	case units < max(enough, s.merge.postponed):
-		s.delta.compact()
+		s.delta.compact(0)
 	case s.delta.recentResources()+units < s.delta.base.Resources()/s.ledger.options.MergeShare:
 		s.beginCondensing()
 	default:
@@ -219,7 +220,21 @@ func (s *sequencer) finishMerge(m *merged) {
 		s.ledger.options.Logger.Error("unmap base", "error", err)
 	}
 	s.ledger.counters.merges.Add(1)
-	removeDerived(&s.ledger.options, m.from.seq)
+	s.pointer = m.pointer
+	removeDerived(&s.ledger.options, &s.pointer)
+}
+
+// pointToRecent lets a start begin with what was condensed and stored.
+func (s *sequencer) pointToRecent(p *pointer) {
+	if p.Recent == s.pointer.Recent || s.failure.get() != nil {
+		return
+	}
+	if err := s.writePointer(p); err != nil {
+		s.fail(fmt.Errorf("write the pointer to what was condensed: %w", err))
+		return
+	}
+	s.pointer = *p
+	removeDerived(&s.ledger.options, &s.pointer)
 }
 
 // lastMerge merges all that changed, when the ledger closes.
@@ -238,20 +253,19 @@ func (s *sequencer) lastMerge() {
 
 // isDerived reports whether a file can be made again from the observations.
 func isDerived(name string) bool {
-	return strings.HasPrefix(name, basePrefix) || strings.HasPrefix(name, idsPrefix)
+	return strings.HasPrefix(name, basePrefix) || strings.HasPrefix(name, recentPrefix) || strings.HasPrefix(name, idsPrefix)
 }
 
-// removeDerived removes the derived files but those of the given number. A file
-// that cannot be removed does no harm: the next merge tries again.
-func removeDerived(o *Options, keep layout.Seq) {
+// removeDerived removes the derived files but those that the pointer names. A
+// file that cannot be removed does no harm: the next merge tries again.
+func removeDerived(o *Options, p *pointer) {
 	names, err := o.FS.List(o.Dir)
 	if err != nil {
 		o.Logger.Warn("list derived files", "error", err)
 		return
 	}
-	kept := fmt.Sprintf("%016d", keep)
 	for _, name := range names {
-		if !isDerived(name) || strings.HasSuffix(name, kept) {
+		if !isDerived(name) || name == p.Base || name == p.IDs || name == p.Recent {
 			continue
 		}
 		if err := o.FS.Remove(o.FS.PathJoin(o.Dir, name)); err != nil {

@@ -43,7 +43,8 @@ func (l *Ledger) recover(ctx context.Context) (*sequencer, error) {
 		return nil, errors.Join(err, base.Release())
 	}
 	s.remade = filterRemade || p.Base != "" && !base.Loaded()
-	s.delta, s.seq = newDelta(settled{base: base}), layout.Seq(base.Seq)
+	s.pointer = p
+	s.delta, s.seq = newDelta(l.openRecent(base, &p)), layout.Seq(base.Seq)
 	if err := s.replay(ctx); err != nil {
 		return nil, errors.Join(err, base.Release())
 	}
@@ -51,7 +52,7 @@ func (l *Ledger) recover(ctx context.Context) (*sequencer, error) {
 		return nil, errors.Join(err, base.Release())
 	}
 	l.views = newViews(s.delta.view(s.seq))
-	removeDerived(&l.options, p.Seq)
+	removeDerived(&l.options, &p)
 	return s, nil
 }
 
@@ -97,16 +98,41 @@ func (l *Ledger) openIDs(p pointer) (f *idFilter, remade bool, err error) {
 	return f, true, err
 }
 
-// replay folds anew what was touched after the base, as the journal has it.
+// openRecent lays over the base what was condensed, if it is there: a backup does not
+// have it. Otherwise the journal tells what changed.
+func (l *Ledger) openRecent(base *columns.Base, p *pointer) settled {
+	if p.Recent == "" {
+		return settled{base: base}
+	}
+	recent, err := columns.Read(l.options.FS, l.options.Dir, p.Recent)
+	if err == nil && layout.Seq(recent.Seq) != p.RecentSeq {
+		err = fmt.Errorf("%s is of observation %d, not %d: it is another one's file", p.Recent, recent.Seq, p.RecentSeq)
+	}
+	if err != nil {
+		l.options.Logger.Warn("what changed since the base is folded anew", "error", err)
+		return settled{base: base}
+	}
+	return over(base, recent)
+}
+
+// replay folds anew what was touched after what is settled, as the journal has
+// it.
 func (s *sequencer) replay(ctx context.Context) error {
-	units := map[layout.Unit]bool{}
+	units, from := map[layout.Unit]bool{}, s.seq
+	if s.delta.recent != nil {
+		from = s.pointer.RecentSeq
+	}
 	err := scan(s.db, []byte{layout.Journal}, func(key, value []byte) error {
 		seq, err := layout.SeqOfKey(key)
 		if err != nil || layout.Seq(seq) <= s.seq {
 			return err
 		}
 		s.seq = max(s.seq, layout.Seq(seq))
-		return layout.DecodeTouched(value, s.ids.add, func(u layout.Unit) { units[u] = true })
+		return layout.DecodeTouched(value, s.ids.add, func(u layout.Unit) {
+			if layout.Seq(seq) > from {
+				units[u] = true
+			}
+		})
 	})
 	if err != nil || len(units) == 0 {
 		return err

@@ -25,6 +25,7 @@ type sequencer struct {
 	ids     *idFilter
 	sources *sourceTable
 	seq     layout.Seq // the last one given out
+	pointer pointer    // that is in force
 	closing closing
 
 	inflight sync.WaitGroup // jobs that are not published yet

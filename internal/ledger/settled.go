@@ -95,6 +95,17 @@ func (s *settled) changedSince(visit func(*change)) {
 	}
 }
 
+// over lays a base in memory of what changed since over a base.
+func over(base, recent *columns.Base) settled {
+	s := settled{base: base, recent: recent, over: base.NewMask()}
+	for res := range recent.Resources() {
+		if under := base.Find(recent.Key(res)); under != columns.NotFound {
+			s.over.Add(under)
+		}
+	}
+	return s
+}
+
 // always is the period that contains every day.
 func always() metering.Period { return metering.Period{From: -1 << 31, To: 1<<31 - 1} }
 
@@ -104,7 +115,7 @@ func (v *view) changed() *columns.Base {
 	if len(v.log) == 0 && v.recent != nil {
 		return v.recent
 	}
-	fresh := columns.Changed(v.loggedChanges(), 0)
+	fresh := columns.Changed(v.loggedChanges(), uint64(v.seq))
 	if v.recent == nil {
 		return fresh
 	}

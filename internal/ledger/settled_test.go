@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -56,20 +57,13 @@ func everything(t *testing.T, l *Ledger, now metering.Instant) string {
 	return string(text)
 }
 
-// TestWhatIsCondensedIsAsWhatIsMerged sends a fleet's last weeks in small groups,
-// late ones and retractions among them, over a base of what came before.
-func TestWhatIsCondensedIsAsWhatIsMerged(t *testing.T) {
-	t.Parallel()
-	f := fleet.New(fleet.Config{Seed: 4, Resources: 600, Months: 2, TrafficPorts: 4})
-	l, err := Open(t.Context(), Options{Dir: "store", FS: vfs.NewMem(), Clock: f.End, MergeUnits: 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+// lately returns a ledger over a base of a fleet's first weeks, to which the last
+// weeks came in small groups, late ones and retractions among them; the last few
+// are in the log. condensed is how many of its views had something condensed.
+func lately(t *testing.T, store *vfs.MemFS) (l *Ledger, f *fleet.Fleet, condensed int) {
+	t.Helper()
+	f = fleet.New(fleet.Config{Seed: 4, Resources: 600, Months: 2, TrafficPorts: 4})
+	l = opened(t, store, f)
 	var all []report.Submission
 	for o := range f.Events() {
 		all = append(all, report.Submission{Observation: o, AnyClient: true, ReceivedAt: o.Time})
@@ -81,7 +75,6 @@ func TestWhatIsCondensedIsAsWhatIsMerged(t *testing.T) {
 	}
 	rest := all[first:]
 	slices.Reverse(rest[len(rest)/2:]) // late ones
-	condensed := 0
 	for batch := range slices.Chunk(rest, 15) {
 		submit(t, l, append(slices.Clone(batch), retraction(batch[0])))
 		l.settle(t)
@@ -89,19 +82,87 @@ func TestWhatIsCondensedIsAsWhatIsMerged(t *testing.T) {
 			condensed++
 		}
 	}
+	return l, f, condensed
+}
+
+func opened(t *testing.T, store *vfs.MemFS, f *fleet.Fleet) *Ledger {
+	t.Helper()
+	l, err := Open(t.Context(), Options{Dir: "store", FS: store, Clock: f.End, MergeUnits: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+func verified(t *testing.T, l *Ledger) {
+	t.Helper()
+	found, err := l.Verify(t.Context(), func(report.Progress) {})
+	if err != nil || found.Total > 0 {
+		t.Errorf("verify: %+v, %v", found, err)
+	}
+}
+
+func TestWhatIsCondensedIsAsWhatIsMerged(t *testing.T) {
+	t.Parallel()
+	l, f, condensed := lately(t, vfs.NewMem())
 	if condensed < 5 {
 		t.Fatalf("only %d views had something condensed", condensed)
 	}
-	problems, err := l.Verify(t.Context(), func(report.Progress) {})
-	if err != nil || problems.Total > 0 {
-		t.Errorf("verify: %v, %v", problems, err)
-	}
+	verified(t, l)
 	over := everything(t, l, f.End())
 	if err := l.Merge(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if merged := everything(t, l, f.End()); merged != over {
 		t.Error("the figures changed when all was merged")
+	}
+}
+
+// TestAStartAfterACrashGoesOnWithWhatWasCondensed crashes while something is
+// condensed; the file may be damaged or missing then, as after a restore.
+func TestAStartAfterACrashGoesOnWithWhatWasCondensed(t *testing.T) {
+	t.Parallel()
+	store := vfs.NewCrashableMem()
+	l, f, _ := lately(t, store)
+	for n := 0; l.sequencer.pointer.Recent == ""; n++ { // a merge came last
+		o := flapping(n)
+		o.Name = metering.ObservationName{Project: 1, Source: "/probe", ID: fmt.Sprint(n)}
+		o.Resource.ID = metering.UUID{9, byte(n), byte(n >> 8)}
+		submit(t, l, []report.Submission{{Observation: o, AnyClient: true, ReceivedAt: o.Time}})
+		l.settle(t)
+	}
+	want, name := everything(t, l, f.End()), "store/"+l.sequencer.pointer.Recent
+	for harm, inflict := range map[string]func(*vfs.MemFS) error{
+		"none":    func(*vfs.MemFS) error { return nil },
+		"missing": func(fs *vfs.MemFS) error { return fs.Remove(name) },
+		"damaged": func(fs *vfs.MemFS) error {
+			file, err := fs.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
+			if err != nil {
+				return err
+			}
+			_, err = file.WriteAt([]byte("harm"), 2000)
+			return errors.Join(err, file.Close())
+		},
+	} {
+		t.Run(harm, func(t *testing.T) {
+			crashed := store.CrashClone(vfs.CrashCloneCfg{})
+			if err := inflict(crashed); err != nil {
+				t.Fatal(err)
+			}
+			again := opened(t, crashed, f)
+			if there := again.views.mu.now.recent != nil; there != (harm == "none") {
+				t.Errorf("what was condensed was loaded: %v", there)
+			}
+			if got := everything(t, again, f.End()); got != want {
+				t.Error("the figures changed")
+			}
+			verified(t, again)
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/meterbook/meterbook/internal/ledger/columns"
@@ -126,6 +127,11 @@ func (v *verifier) readJournal(addID func(hash uint64)) error {
 // loadDerived loads the base and the id filter that the pointer names. The
 // caller releases the base.
 func (v *verifier) loadDerived(o *Options) {
+	if v.pointer.Recent != "" {
+		if _, err := columns.Read(o.FS, o.Dir, v.pointer.Recent); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			v.differ(checkBase, v.pointer.Recent, err.Error(), "a file that a start can load, or none")
+		}
+	}
 	v.base, v.ids = columns.Build(nil, 0), newIDFilter()
 	if v.pointer.Base != "" {
 		base, err := columns.Open(o.FS, o.Dir, v.pointer.Base)

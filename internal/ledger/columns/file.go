@@ -82,9 +82,14 @@ func aligned(n int) int { return (n + alignment - 1) / alignment * alignment }
 
 // Open loads a base file: mapped where fs is the machine's own, read otherwise.
 // An error names the file and what is wrong with it.
-func Open(fs vfs.FS, dir, name string) (*Base, error) {
-	path := fs.PathJoin(dir, name)
-	data, release, err := load(fs, path)
+func Open(fs vfs.FS, dir, name string) (*Base, error) { return open(fs, dir, name, load) }
+
+// Read loads a base file into memory, so that nobody need release it. Its errors
+// are those of Open.
+func Read(fs vfs.FS, dir, name string) (*Base, error) { return open(fs, dir, name, read) }
+
+func open(fs vfs.FS, dir, name string, load func(vfs.FS, string) ([]byte, func() error, error)) (*Base, error) {
+	data, release, err := load(fs, fs.PathJoin(dir, name))
 	if err != nil {
 		return nil, fmt.Errorf("read base %s: %w", name, err)
 	}
@@ -110,6 +115,15 @@ func load(fs vfs.FS, path string) ([]byte, func() error, error) {
 	if fd := f.Fd(); fd != vfs.InvalidFd {
 		return mapFile(path)
 	}
+	return read(fs, path)
+}
+
+func read(fs vfs.FS, path string) ([]byte, func() error, error) {
+	f, err := fs.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
 	info, err := f.Stat()
 	if err != nil {
 		return nil, nil, err
