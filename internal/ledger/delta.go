@@ -108,13 +108,17 @@ func (d *delta) place(o *metering.Observation) bool {
 }
 
 // compact drops the changes that later ones of the same unit follow, when there
-// are more of them than others. Views keep the log that they have.
-func (d *delta) compact() {
-	if len(d.log) < 2*len(d.slots)+1024 && d.stale < maxStaleSegments {
+// are more of them than others. It leaves the first ones, which are being merged.
+// Views keep the log that they have.
+func (d *delta) compact(merging int) {
+	if len(d.log)-merging < 2*len(d.slots)+1024 && d.stale < maxStaleSegments {
 		return
 	}
-	log := make([]change, 0, len(d.slots)+len(d.slots)/2)
+	log := append(make([]change, 0, merging+len(d.slots)+len(d.slots)/2), d.log[:merging]...)
 	for _, t := range d.slots {
+		if t.entry < merging {
+			continue
+		}
 		t.entry = len(log)
 		log = append(log, change{slot: t.slot, at: t.at, project: t.now.unit.Resource.Project, is: t.now})
 	}

@@ -63,7 +63,7 @@ func TestVersionsOfADayWithManyMetersDoNotPileUp(t *testing.T) {
 			t.Fatalf("window %d must be folded anew", n)
 		}
 		d.view(0)
-		d.compact()
+		d.compact(0)
 		held := 0
 		for _, c := range d.log {
 			held += len(c.is.sums)
@@ -84,7 +84,7 @@ func TestVersionsOfALongTimelineDoNotPileUp(t *testing.T) {
 	for n := range states {
 		d.place(flapping(n))
 		d.view(0)
-		d.compact()
+		d.compact(0)
 		held := 0
 		for _, c := range d.log {
 			held += len(c.is.timeline.Segments)
@@ -93,5 +93,39 @@ func TestVersionsOfALongTimelineDoNotPileUp(t *testing.T) {
 	}
 	if most > maxStaleSegments+2*states || most < maxStaleSegments/2 {
 		t.Errorf("at most %d segments were in memory, want about %d", most, maxStaleSegments)
+	}
+}
+
+// TestCompactingLeavesWhatIsBeingMerged compacts again and again while a view is
+// being merged, and goes over to it.
+func TestCompactingLeavesWhatIsBeingMerged(t *testing.T) {
+	t.Parallel()
+	d := newDelta(settled{base: &columns.Base{}})
+	put := func(unit, n int) {
+		o := flapping(n)
+		o.Resource.ID = metering.UUID{byte(unit)}
+		d.place(o)
+		d.view(0)
+	}
+	for unit := range 3 {
+		put(unit, 0)
+	}
+	merging := d.view(0)
+	longest := 0
+	for n := range 5000 {
+		put(1+n%2*2, 1+n/2) // one that is being merged, and a new one
+		d.compact(len(merging.log))
+		longest = max(longest, len(d.log))
+	}
+	if longest > 1100 {
+		t.Errorf("the log grew to %d changes", longest)
+	}
+	rebased := d.rebase(settled{base: &columns.Base{}}, len(merging.log))
+	units := map[byte]int{}
+	rebased.view(0).latest(func(*change) bool { return false }, func(c *change) {
+		units[c.is.unit.Resource.ID[0]] = len(c.is.timeline.Segments)
+	})
+	if len(units) != 2 || units[1] != 2501 || units[3] != 2500 {
+		t.Errorf("behind the merge units have these segments: %v", units)
 	}
 }
