@@ -38,6 +38,10 @@ const (
 	// DefaultMergeShare: of a large base, at least 1/DefaultMergeShare must have
 	// changed; less is condensed in memory.
 	DefaultMergeShare = 8
+	// DefaultMergeObservations bounds the journal, which a start reads: after so
+	// many observations all is merged, though little may have changed, again and
+	// again.
+	DefaultMergeObservations = 16 << 20
 	// IdleMergeUnits and 1/idleMergeShare of the base are worth a merge when
 	// nothing has come for IdleMergeAfter.
 	IdleMergeUnits = 1024
@@ -59,9 +63,9 @@ type Options struct {
 	StrictProjects bool
 	// Retention, when positive, refuses observations of what is longer ago.
 	Retention time.Duration
-	// MergeUnits, MergeShare and GroupObservations replace DefaultMergeUnits,
-	// DefaultMergeShare and DefaultGroupObservations when positive.
-	MergeUnits, MergeShare, GroupObservations int
+	// These replace DefaultMergeUnits, DefaultMergeShare, DefaultMergeObservations
+	// and DefaultGroupObservations when positive.
+	MergeUnits, MergeShare, MergeObservations, GroupObservations int
 	// CacheBytes and MemTableBytes replace DefaultCacheBytes and
 	// DefaultMemTableBytes when positive.
 	CacheBytes, MemTableBytes int64
@@ -138,6 +142,7 @@ func (o *Options) fill() {
 	}
 	positive(&o.MergeUnits, DefaultMergeUnits)
 	positive(&o.MergeShare, DefaultMergeShare)
+	positive(&o.MergeObservations, DefaultMergeObservations)
 	positive(&o.GroupObservations, DefaultGroupObservations)
 	positive(&o.CacheBytes, DefaultCacheBytes)
 	positive(&o.MemTableBytes, DefaultMemTableBytes)

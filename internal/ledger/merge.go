@@ -57,23 +57,25 @@ type merged struct {
 }
 
 // considerMerge settles what has changed when it is enough: in memory while it is
-// little beside the base, otherwise in a new base. While that cannot keep up, it
-// waits for it: the delta must not grow without bound.
+// little beside the base, otherwise in a new base, as also when the journal is
+// long. While that cannot keep up, it waits for it: the delta must not grow
+// without bound.
 func (s *sequencer) considerMerge() {
 	if s.mergeNow {
 		s.mergeNow = false
 		s.lastMerge()
 		return
 	}
-	units, enough := len(s.delta.slots), s.ledger.options.MergeUnits
+	o, units := &s.ledger.options, len(s.delta.slots)
+	long := s.seq-layout.Seq(s.delta.base.Seq) >= layout.Seq(o.MergeObservations)
 	switch {
-	case s.merge.running != nil && units > 4*enough:
+	case s.merge.running != nil && units > 4*o.MergeUnits:
 		s.finishMerge(<-s.merge.finished)
 	case s.merge.running != nil:
 		s.delta.compact(len(s.merge.running.log))
-	case units < max(enough, s.merge.postponed):
+	case units < s.merge.postponed || units < o.MergeUnits && !long:
 		s.delta.compact(0)
-	case s.delta.recentResources()+units < s.delta.base.Resources()/s.ledger.options.MergeShare:
+	case s.delta.recentResources()+units < s.delta.base.Resources()/o.MergeShare && !long:
 		s.beginCondensing()
 	default:
 		s.beginMerge()

@@ -263,3 +263,28 @@ func retraction(s report.Submission) report.Submission {
 	}
 	return s
 }
+
+// TestTheJournalOfAFewResourcesIsBounded sends the states of one resource among
+// many: what changed is always little.
+func TestTheJournalOfAFewResourcesIsBounded(t *testing.T) {
+	t.Parallel()
+	now := metering.MinEventTime + 30*86400*metering.Second
+	l, err := Open(t.Context(), Options{Dir: "store", FS: vfs.NewMem(), Clock: func() metering.Instant { return now }, MergeUnits: 5, MergeObservations: 50})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for n := range 200 {
+		o := flapping(n)
+		o.Name = metering.ObservationName{Project: 1, Source: "/probe", ID: fmt.Sprint(n)}
+		submit(t, l, []report.Submission{{Observation: o, AnyClient: true, ReceivedAt: now}})
+		l.settle(t)
+	}
+	if s := l.Stats(); s.Merges != 4 {
+		t.Errorf("%d merges of %d observations, want 4", s.Merges, s.Observations)
+	}
+}

@@ -18,7 +18,7 @@ type Stats struct {
 	Resources      int    // in the base
 	Segments       int    // in the base
 	DaySums        int    // in the base
-	ChangedUnits   int    // since the base: resources, and days of counted ones
+	ChangedUnits   int    // since the base: resources (what changed again after it was condensed counts twice), and days of counted ones that are not condensed
 	ProjectionRows int    // of the periods that are kept for reports
 	ColumnBytes    int64  // of the base, mapped
 	DiskBytes      uint64 // of the observations in Pebble
@@ -39,7 +39,9 @@ func (l *Ledger) Stats() Stats {
 	s.Observations = uint64(v.seq)
 	s.Resources, s.Segments, s.DaySums = v.base.Resources(), v.base.Segments(), v.base.DaySumCount()
 	s.ChangedUnits = v.slots + v.recentResources()
-	s.ProjectionRows, s.ColumnBytes = v.base.ProjectionRows(), v.base.Size()
+	if s.ProjectionRows, s.ColumnBytes = v.base.ProjectionRows(), v.base.Size(); v.recent != nil {
+		s.ProjectionRows += v.recent.ProjectionRows()
+	}
 	if err := l.reading(func(db *pebble.DB) error {
 		m := db.Metrics()
 		s.DiskBytes, s.CacheBytes, s.MemTableBytes = m.DiskSpaceUsage(), m.BlockCache.Size, m.MemTable.Size
