@@ -165,3 +165,30 @@ func BenchmarkProject(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkFiltered measures tag filters over the whole fleet.
+func BenchmarkFiltered(b *testing.B) {
+	base, f := benchBase(b)
+	last := f.End().Day() - 1
+	filters := map[string]*report.TagFilter{"none": nil}
+	for _, key := range []string{"env", "cost-center", "os_distro"} {
+		filters[key] = &report.TagFilter{Conditions: []report.TagCondition{{Key: &key}}}
+	}
+	for _, name := range slices.Sorted(maps.Keys(filters)) {
+		q := &report.Query{
+			Period: metering.Period{From: last - 30, To: last + 1}, Now: f.End(), Limit: 10, Order: []report.OrderTerm{{Field: report.ByProject}}, Tags: filters[name],
+			Projects: report.Everything[metering.ProjectID](), Regions: report.Everything[metering.RegionID](), Types: report.AllTypes,
+		}
+		b.Run(name, func(b *testing.B) {
+			lines := Report(q, NewOverlay(q), Layer{Base: base}).Count // builds the projection
+			best := time.Hour
+			for b.Loop() {
+				start := time.Now()
+				Report(q, NewOverlay(q), Layer{Base: base})
+				best = min(best, time.Since(start))
+			}
+			b.ReportMetric(float64(lines), "lines")
+			b.ReportMetric(float64(best.Microseconds())/1000, "ms-at-best")
+		})
+	}
+}

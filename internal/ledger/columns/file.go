@@ -86,7 +86,7 @@ func Open(fs vfs.FS, dir, name string) (*Base, error) { return open(fs, dir, nam
 
 // Read loads a base file into memory, so that nobody need release it. Its errors
 // are those of Open.
-func Read(fs vfs.FS, dir, name string) (*Base, error) { return open(fs, dir, name, read) }
+func Read(fs vfs.FS, dir, name string) (*Base, error) { return open(fs, dir, name, readWhole) }
 
 func open(fs vfs.FS, dir, name string, load func(vfs.FS, string) ([]byte, func() error, error)) (*Base, error) {
 	data, release, err := load(fs, fs.PathJoin(dir, name))
@@ -115,10 +115,10 @@ func load(fs vfs.FS, path string) ([]byte, func() error, error) {
 	if fd := f.Fd(); fd != vfs.InvalidFd {
 		return mapFile(path)
 	}
-	return read(fs, path)
+	return readWhole(fs, path)
 }
 
-func read(fs vfs.FS, path string) ([]byte, func() error, error) {
+func readWhole(fs vfs.FS, path string) ([]byte, func() error, error) {
 	f, err := fs.Open(path)
 	if err != nil {
 		return nil, nil, err

@@ -25,20 +25,46 @@ func (m *matcher) selects(from, to int, rows []uint32) []uint32 {
 		rows[i] = uint32(from + i)
 	}
 	for _, mask := range m.masks {
-		res := m.read.res
-		rows = keep(rows, func(row uint32) bool { return !mask.Has(int(res[row])) })
+		rows = m.unmasked(rows, mask)
 	}
 	if m.slots != nil {
-		all := m.read.row
-		rows = keep(rows, func(row uint32) bool { return m.slots[all[row].slot] })
+		rows = m.ofSlots(rows)
 	}
 	switch {
 	case !m.read.whole:
-		rows = keep(rows, m.matchesNow)
-	case m.tags != nil || m.where != nil:
-		rows = keep(rows, m.matches)
+		return keep(rows, m.matchesNow)
+	case m.tags != nil:
+		rows = m.tags.keep(rows, m.read.tags)
+	}
+	if m.where != nil {
+		rows = keep(rows, func(row uint32) bool { return m.where(int(m.read.item[row]), int(row)) })
 	}
 	return rows
+}
+
+// unmasked, ofSlots and tagSetFilter.keep return the rows that stay, in their
+// order, in the same memory. They write each row and count it or not, since a
+// branch that cannot be guessed costs more than the writing.
+func (m *matcher) unmasked(rows []uint32, mask Mask) []uint32 {
+	n, res := 0, m.read.res
+	for _, row := range rows {
+		rows[n] = row
+		if !mask.Has(int(res[row])) {
+			n++
+		}
+	}
+	return rows[:n]
+}
+
+func (m *matcher) ofSlots(rows []uint32) []uint32 {
+	n, all := 0, m.read.row
+	for _, row := range rows {
+		rows[n] = row
+		if m.slots[all[row].slot] {
+			n++
+		}
+	}
+	return rows[:n]
 }
 
 // keep returns the rows that are ok, in their order, in the same memory.
@@ -151,13 +177,33 @@ type tagSetFilter struct {
 
 func (f *tagSetFilter) matches(set uint32) bool {
 	if f.known[set] == 0 {
-		f.buf = decodeTags(f.buf[:0], f.sets.at(set), borrowed)
-		f.known[set] = 1
-		if f.filter.Match(f.buf) {
-			f.known[set] = 2
-		}
+		f.evaluate(set)
 	}
 	return f.known[set] == 2
+}
+
+func (f *tagSetFilter) evaluate(set uint32) {
+	f.buf = decodeTags(f.buf[:0], f.sets.at(set), borrowed)
+	f.known[set] = 1
+	if f.filter.Match(f.buf) {
+		f.known[set] = 2
+	}
+}
+
+func (f *tagSetFilter) keep(rows, sets []uint32) []uint32 {
+	for _, row := range rows {
+		if f.known[sets[row]] == 0 {
+			f.evaluate(sets[row])
+		}
+	}
+	n := 0
+	for _, row := range rows {
+		rows[n] = row
+		if f.known[sets[row]] == 2 {
+			n++
+		}
+	}
+	return rows[:n]
 }
 
 // Mask is a set of resources of a base, by index.

@@ -93,13 +93,18 @@ func (r *reading) ascendingKey(field report.OrderField) sortKey {
 	return nil
 }
 
+// projectKey finds the first row's group, and steps on from there: rows of a
+// block are in order.
 func (r *reading) projectKey(rows []uint32, keys []uint64) {
-	var g *rowGroup
+	at := 0
 	for i, row := range rows {
-		if g == nil || int(row) < g.from || int(row) >= g.to {
-			g = r.groupAt(int(row))
+		if i == 0 || int(row) < r.groups[at].from {
+			at = r.groupIndex(int(row))
 		}
-		keys[i] = uint64(g.group.project)
+		for int(row) >= r.groups[at].to {
+			at++
+		}
+		keys[i] = uint64(r.groups[at].group.project)
 	}
 }
 

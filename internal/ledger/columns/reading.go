@@ -115,9 +115,10 @@ func (r *reading) pieceFigures(piece int, before prior) figures {
 }
 
 // groupAt returns the group of a row.
-func (r *reading) groupAt(row int) *rowGroup {
-	i := sort.Search(len(r.groups), func(i int) bool { return r.groups[i].to > row })
-	return &r.groups[i]
+func (r *reading) groupAt(row int) *rowGroup { return &r.groups[r.groupIndex(row)] }
+
+func (r *reading) groupIndex(row int) int {
+	return sort.Search(len(r.groups), func(i int) bool { return r.groups[i].to > row })
 }
 
 // line fills l and its attributes, whose texts live as long as the base is
