@@ -147,24 +147,26 @@ func (d *delta) view(seq layout.Seq) *view {
 	return &view{settled: d.settled, log: d.log[:len(d.log):len(d.log)], slots: len(d.slots), seq: seq}
 }
 
-// latest calls visit with the last change of each unit since the base that skip
-// lets through, in no order. skip must decide alike for all changes of one unit.
-func (v *view) latest(skip func(*change) bool, visit func(*change)) {
+// latest calls visit with the last change of each unit since the base, in no
+// order.
+func (v *view) latest(visit func(*change)) {
 	newer := map[layout.Unit]bool{}
-	v.logged(skip, func(c *change) {
+	v.logged(nothing, func(c *change) {
 		if c.at.recent != columns.NotFound {
 			newer[c.is.unit] = true
 		}
 		visit(c)
 	})
 	v.changedSince(func(c *change) {
-		if !newer[c.is.unit] && !skip(c) {
+		if !newer[c.is.unit] {
 			visit(c)
 		}
 	})
 }
 
-// logged is latest for what changed since it was settled.
+// logged calls visit with the last change of each unit since it was settled that
+// skip lets through, in no order. skip must decide alike for all changes of one
+// unit.
 func (v *view) logged(skip func(*change) bool, visit func(*change)) {
 	seen := make(columns.Mask, (v.slots+63)/64)
 	for i := len(v.log) - 1; i >= 0; i-- {
@@ -176,3 +178,6 @@ func (v *view) logged(skip func(*change) bool, visit func(*change)) {
 		visit(c)
 	}
 }
+
+// nothing skips no change.
+func nothing(*change) bool { return false }

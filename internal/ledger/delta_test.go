@@ -42,7 +42,7 @@ func TestAViewIsNotChangedByWhatComesAfterIt(t *testing.T) {
 		t.Errorf("%d changes of one unit in %d groups", len(d.log), groups)
 	}
 	for i, v := range views {
-		v.latest(func(*change) bool { return false }, func(c *change) {
+		v.latest(func(c *change) {
 			segments := c.is.timeline.Segments
 			if last := segments[len(segments)-1]; len(segments) != (i+1)*ofGroup || last.To != metering.Open {
 				t.Errorf("view %d shows %d segments, the last until %d", i, len(segments), last.To)
@@ -122,7 +122,7 @@ func TestCompactingLeavesWhatIsBeingMerged(t *testing.T) {
 	}
 	rebased := d.rebase(settled{base: &columns.Base{}}, len(merging.log))
 	units := map[byte]int{}
-	rebased.view(0).latest(func(*change) bool { return false }, func(c *change) {
+	rebased.view(0).latest(func(c *change) {
 		units[c.is.unit.Resource.ID[0]] = len(c.is.timeline.Segments)
 	})
 	if len(units) != 2 || units[1] != 2501 || units[3] != 2500 {

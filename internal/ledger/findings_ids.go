@@ -12,14 +12,22 @@ import (
 
 // sharedIDs visits the ids that count in two or more projects at once.
 func (v *view) sharedIDs(ctx context.Context, in metering.Period, now metering.Instant, scope report.Scope, visit func(*report.Finding) error) error {
-	s := idScan{view: v, period: in}
+	s := idScan{period: in}
 	s.from, s.to = in.Minutes(now)
 	changes := v.changesByID(in, scope)
+	settled := []*columns.Base{v.base}
+	if v.recent != nil {
+		settled = append(settled, v.recent)
+	}
 	for _, t := range metering.ResourceTypes() {
 		n, _ := slices.BinarySearchFunc(changes, t+1, func(c *change, t metering.ResourceType) int {
 			return cmp.Compare(c.is.unit.Resource.Type, t)
 		})
-		s.base, s.changes, changes = v.base.ByID(t, scope), changes[:n], changes[n:]
+		s.changes, changes = changes[:n], changes[n:]
+		s.settled = s.settled[:0]
+		for _, base := range settled {
+			s.settled = append(s.settled, layer{base, base.ByID(t, scope)})
+		}
 		if err := s.visitType(ctx, visit); err != nil {
 			return err
 		}
@@ -36,7 +44,7 @@ func (v *view) changesByID(in metering.Period, scope report.Scope) []*change {
 		return !scope.Projects.Contains(k.Project) || !scope.Regions.Contains(k.Region) || !scope.Types.Contains(k.Type) ||
 			k.Type.Measure() == metering.Counted && !in.Contains(c.is.unit.Day)
 	}
-	v.latest(outside, func(c *change) { changes = append(changes, c) })
+	v.logged(outside, func(c *change) { changes = append(changes, c) })
 	slices.SortFunc(changes, func(a, b *change) int {
 		k, l := &a.is.unit.Resource, &b.is.unit.Resource
 		return cmp.Or(cmp.Compare(k.Type, l.Type), k.ID.Compare(l.ID), k.Compare(*l), cmp.Compare(a.is.unit.Day, b.is.unit.Day))
@@ -44,30 +52,39 @@ func (v *view) changesByID(in metering.Period, scope report.Scope) []*change {
 	return changes
 }
 
-// idScan walks the resources of one type in the base and in the delta, side by
-// side in the order of their ids.
+// idScan walks the resources of one type in what is settled and in the delta, side
+// by side in the order of their ids.
 type idScan struct {
-	view     *view
 	period   metering.Period
 	from, to metering.Minute // of the period, as far as they count
-	base     *columns.IDCursor
+	settled  []layer         // each over the one before
 	changes  []*change
 	same     []candidate // the resources of the id in hand
+}
+
+// layer is a base and where the scan is in it.
+type layer struct {
+	base *columns.Base
+	at   *columns.IDCursor
 }
 
 // candidate is a resource with what the delta says of it.
 type candidate struct {
 	key     metering.ResourceKey
-	base    int // index in the base, or columns.NotFound
+	settled columns.Rest
 	changed []*folded
 }
 
 func (s *idScan) visitType(ctx context.Context, visit func(*report.Finding) error) error {
-	for n := 0; s.base.Valid() || len(s.changes) > 0; n++ {
+	for n := 0; ; n++ {
 		if n%stepSize == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		s.gather()
+		id, ok := s.nextID()
+		if !ok {
+			return nil
+		}
+		s.gather(id)
 		if s.same[0].key.Project == s.same[len(s.same)-1].key.Project {
 			continue
 		}
@@ -81,52 +98,61 @@ func (s *idScan) visitType(ctx context.Context, visit func(*report.Finding) erro
 			}
 		}
 	}
-	return nil
 }
 
-// gather takes all resources of the next id, in canonical order.
-func (s *idScan) gather() {
+// gather takes all resources of an id, in canonical order.
+func (s *idScan) gather(id metering.UUID) {
 	s.same = s.same[:0]
-	id := s.nextID()
-	for s.base.Valid() {
-		res, key := s.base.Resource()
-		if key.ID != id {
-			break
+	for _, l := range s.settled {
+		for known := len(s.same); l.at.Valid(); l.at.Next() {
+			res, key := l.at.Resource()
+			if key.ID != id {
+				break
+			}
+			s.candidateOf(key, known).settled = columns.Rest{Base: l.base, Res: res}
 		}
-		s.same = append(s.same, candidate{key: key, base: res})
-		s.base.Next()
+		s.sort()
 	}
-	known := len(s.same)
-	for len(s.changes) > 0 && s.changes[0].is.unit.Resource.ID == id {
-		c := s.changes[0]
-		s.changes = s.changes[1:]
-		m := s.candidateOf(c, known)
-		m.changed = append(m.changed, c.is)
+	for known := len(s.same); len(s.changes) > 0 && s.changes[0].is.unit.Resource.ID == id; s.changes = s.changes[1:] {
+		is := s.changes[0].is
+		m := s.candidateOf(is.unit.Resource, known)
+		m.changed = append(m.changed, is)
 	}
+	s.sort()
+}
+
+func (s *idScan) sort() {
 	slices.SortFunc(s.same, func(a, b candidate) int { return a.key.Compare(b.key) })
 }
 
-func (s *idScan) nextID() metering.UUID {
-	if !s.base.Valid() {
-		return s.changes[0].is.unit.Resource.ID
+// nextID returns the least id that is left; false at the end.
+func (s *idScan) nextID() (id metering.UUID, ok bool) {
+	least := func(other metering.UUID) {
+		if !ok || other.Compare(id) < 0 {
+			id, ok = other, true
+		}
 	}
-	_, key := s.base.Resource()
-	if len(s.changes) > 0 && s.changes[0].is.unit.Resource.ID.Compare(key.ID) < 0 {
-		return s.changes[0].is.unit.Resource.ID
+	for _, l := range s.settled {
+		if l.at.Valid() {
+			_, key := l.at.Resource()
+			least(key.ID)
+		}
 	}
-	return key.ID
+	if len(s.changes) > 0 {
+		least(s.changes[0].is.unit.Resource.ID)
+	}
+	return id, ok
 }
 
-// candidateOf returns the resource that a change is of. The first known ones are
-// in canonical order, as are those that the delta adds.
-func (s *idScan) candidateOf(c *change, known int) *candidate {
-	key := c.is.unit.Resource
+// candidateOf returns the candidate of a resource. The first known ones are in
+// canonical order, as are those that are added behind them.
+func (s *idScan) candidateOf(key metering.ResourceKey, known int) *candidate {
 	i, found := slices.BinarySearchFunc(s.same[:known], key, func(m candidate, k metering.ResourceKey) int { return m.key.Compare(k) })
 	if found {
 		return &s.same[i]
 	}
 	if last := len(s.same) - 1; last < known || s.same[last].key != key {
-		s.same = append(s.same, candidate{key: key, base: columns.NotFound})
+		s.same = append(s.same, candidate{key: key})
 	}
 	return &s.same[len(s.same)-1]
 }
@@ -135,13 +161,13 @@ func (s *idScan) candidateOf(c *change, known int) *candidate {
 func (s *idScan) counted(m *candidate) []metering.MinuteSpan {
 	if m.key.Type.Measure() == metering.Counted {
 		var sums []metering.DaySum
-		if m.base != columns.NotFound {
-			sums = s.view.base.DaySums(m.base, s.period)
+		if m.settled.Base != nil {
+			sums = m.settled.Base.DaySums(m.settled.Res, s.period)
 		}
 		return metering.CountedDays(withDays(sums, m.changed), s.period)
 	}
 	if len(m.changed) > 0 {
 		return m.changed[0].timeline.Counted(s.from, s.to)
 	}
-	return s.view.base.Timeline(m.base).Counted(s.from, s.to)
+	return m.settled.Base.Timeline(m.settled.Res).Counted(s.from, s.to)
 }

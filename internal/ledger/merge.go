@@ -281,7 +281,7 @@ func removeDerived(o *Options, p *pointer) {
 func (v *view) loggedChanges() []columns.Change {
 	var all []columns.Change
 	days := map[metering.ResourceKey]*changedDays{}
-	v.logged(func(*change) bool { return false }, func(c *change) {
+	v.logged(nothing, func(c *change) {
 		key := c.is.unit.Resource
 		if key.Type.Measure() != metering.Counted {
 			all = append(all, columns.Change{Key: key, Timeline: c.is.timeline})

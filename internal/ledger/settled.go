@@ -126,7 +126,7 @@ func (v *view) changed() *columns.Base {
 func (v *view) condensed() settled {
 	s := settled{base: v.base, recent: v.changed(), over: v.base.NewMask()}
 	copy(s.over, v.over)
-	v.logged(func(*change) bool { return false }, func(c *change) {
+	v.logged(nothing, func(c *change) {
 		if c.at.base != columns.NotFound {
 			s.over.Add(int(c.at.base))
 		}

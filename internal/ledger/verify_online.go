@@ -135,9 +135,8 @@ func (v *verifier) frozen(ctx context.Context, f *frozen) error {
 	if v.pointer.Base != "" && !v.base.Loaded() {
 		v.differ(checkBase, v.pointer.Base, "unreadable when the store was opened: it was made again in memory", "a file that a start can load")
 	}
-	all := func(*change) bool { return false }
-	f.view.latest(all, func(c *change) { v.changed[c.is.unit] = c.is })
-	f.view.logged(all, func(c *change) {
+	f.view.latest(func(c *change) { v.changed[c.is.unit] = c.is })
+	f.view.logged(nothing, func(c *change) {
 		if layout.Seq(v.base.Seq) == v.pointer.Seq && !v.journal[c.is.unit] {
 			v.differ(checkJournal, unitText(c.is.unit), "not in the journal", "in the journal: it changed since the base, and a restart must fold it anew")
 		}
