@@ -93,16 +93,16 @@ func (r *reading) ascendingKey(field report.OrderField) sortKey {
 	return nil
 }
 
-// projectKey finds the first row's group, and steps on from there: rows of a
-// block are in order.
+// projectKey looks for each row's group from the one before: rows are in order,
+// unless they have been sorted by another key.
 func (r *reading) projectKey(rows []uint32, keys []uint64) {
 	at := 0
 	for i, row := range rows {
-		if i == 0 || int(row) < r.groups[at].from {
+		switch {
+		case i == 0 || int(row) < r.groups[at].from:
 			at = r.groupIndex(int(row))
-		}
-		for int(row) >= r.groups[at].to {
-			at++
+		case int(row) >= r.groups[at].to:
+			at = seek(len(r.groups), at, func(i int) bool { return r.groups[i].to <= int(row) })
 		}
 		keys[i] = uint64(r.groups[at].group.project)
 	}
