@@ -117,8 +117,8 @@ func (s *scan) runs(p picker) (runs []rowRun) {
 	return runs
 }
 
-// add sums rows. It is the innermost loop of every report, so the columns stand
-// in variables, where the compiler need not load them anew for each row.
+// add sums rows. It is the innermost loop of every report, so what it reads
+// stands in variables, which the compiler need not load anew for each row.
 func (s *scan) add(rows []uint32) {
 	s.count += len(rows)
 	r, sums := s.read, s.sums
