@@ -1,7 +1,7 @@
 # Targets of this repository; `make` alone lists them.
 
 GO          ?= go
-FUZZTIME    ?= 10s
+FUZZTIME    ?= 100000x
 FUZZ        ?= Fuzz
 EXPLORETIME ?= 1m
 BENCHFLAGS  ?= -out ../docs/performance.md
@@ -68,8 +68,9 @@ bench: ## measure the standard fleet, write docs/performance.md; BENCHFLAGS for 
 bench-openmeter: ## beside OpenMeter's table and query; RESOURCES=100 DAYS=2 takes seconds
 	bench/openmeter/run
 
-# Minimizing what is merely interesting would take most of the time.
-fuzz: ## every fuzz target for FUZZTIME (FUZZ=FuzzBase: just that), then new histories for EXPLORETIME
+# Minimizing what is merely interesting would take most of the time. A count, since
+# Go 1.26 sometimes fails a target that ends by time (go.dev/issue/75804).
+fuzz: ## every fuzz target on FUZZTIME inputs (FUZZ=FuzzBase: just that), then new histories for EXPLORETIME
 	@$(GO) list -f '{{.Dir}}' ./... | while read -r dir; do \
 		for name in $$(find "$$dir" -maxdepth 1 -name '*_test.go' -exec sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' {} + | { grep -E '^$(FUZZ)' || true; }); do \
 			echo "fuzz $$name in $$dir"; \
