@@ -27,10 +27,19 @@ type AccountRequest struct {
 	From, To time.Time // the period, from the UTC day of From to before the UTC day of To
 	// AsOf asks for the figures as they stood at that instant: what was received
 	// after it is unknown. It must not be in the future; zero is now.
-	AsOf   time.Time
-	Limit  int // observations to list, up to 10 000; 0: 1000
-	Offset int // observations to skip
+	AsOf time.Time
+	// Behind asks for only the observations behind one term; nil: all.
+	Behind *Term
+	Status string // only observations of this status; "": all
+	Limit  int    // observations to list, up to 10 000; 0: 1000
+	Offset int    // observations to skip
 }
+
+// Term names a term of a line by its places, from 0: Index is that in the line's
+// segments or windows. Behind it stands what led to it or repeats it, what that
+// superseded or corrected, what was retracted in its place, and the state that
+// ends it.
+type Term struct{ Line, Index int }
 
 // Account is what a resource came to in a period, with the arithmetic and the
 // observations behind it.
@@ -42,7 +51,10 @@ type Account struct {
 	// "": all rests on observations.
 	ClosedBefore string        `json:"closed_before"`
 	Lines        []AccountLine `json:"lines"`
-	Count        int           `json:"count"` // all observations that bear on the period
+	// Statuses has how many of all observations that bear on the period have each
+	// status; Count is the number of those that Behind and Status select.
+	Statuses map[string]int `json:"statuses"`
+	Count    int            `json:"count"`
 	// Observations are the page of them: states in their order, quantities by
 	// window.
 	Observations []Observation `json:"observations"`
@@ -167,6 +179,13 @@ func (r *AccountRequest) call() (call, error) {
 	query := url.Values{"from": {r.From.UTC().Format(time.DateOnly)}, "to": {r.To.UTC().Format(time.DateOnly)}}
 	if !r.AsOf.IsZero() {
 		query.Set("as_of", r.AsOf.UTC().Format(time.RFC3339Nano))
+	}
+	if r.Behind != nil {
+		query.Set("line", strconv.Itoa(r.Behind.Line))
+		query.Set("term", strconv.Itoa(r.Behind.Index))
+	}
+	if r.Status != "" {
+		query.Set("status", r.Status)
 	}
 	if r.Limit != 0 {
 		query.Set("limit", strconv.Itoa(r.Limit))

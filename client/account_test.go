@@ -12,7 +12,7 @@ import (
 const accountBody = `{"resource":{"project_id":10,"region_id":76,"resource_type":"volume","resource_id":"v"},"from":"2024-07-01","to":"2024-08-01","as_of":"2024-08-02T00:00:00Z",
  "lines":[{"line":{"type":"volume","billing_value":1080.5,"tags":[{"a":"b"}]},"windows":null,
    "segments":[{"from":"2024-07-01T12:00:00Z","to":"2024-07-02T00:00:00Z","first_seen":"2024-07-01T12:00:30Z","last_seen":"2024-07-01T23:59:30Z","minutes":720,"multiplier":1500000000,"product":1080.50,"attributes":{"volume_type":"ssd"}}]}],
- "count":7,"observations":[{"number":9007199254740993,"source":"/s","id":"a","time":"2024-07-01T12:00:05Z","sequence":0,"received_at":"2024-07-01T12:00:06Z",
+ "statuses":{"retracted":1,"counted":6},"count":7,"observations":[{"number":9007199254740993,"source":"/s","id":"a","time":"2024-07-01T12:00:05Z","sequence":0,"received_at":"2024-07-01T12:00:06Z",
    "data":{"status":"active","size_bytes":1152921504606846975,"tags":{"a":"b"}},"status":"retracted","by":{"source":"/ops","id":"r","received_at":"2024-07-02T00:00:00Z","reason":"wrong"},"line":null,"term":null}]}`
 
 func TestAccountIsReadDigitByDigit(t *testing.T) {
@@ -22,15 +22,16 @@ func TestAccountIsReadDigitByDigit(t *testing.T) {
 	request := client.AccountRequest{
 		Resource: client.Resource{ProjectID: 10, RegionID: 76, Type: "volume", ID: "v"},
 		From:     time.Date(2024, 7, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2024, 8, 1, 0, 0, 0, 0, time.UTC), AsOf: asOf, Limit: 1, Offset: 2,
+		Behind: &client.Term{Line: 0, Index: 3}, Status: client.StatusRetracted,
 	}
 	a, err := c.Account(t.Context(), request)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := s.first().URL.String(), "/v1/resources/10/76/volume/v?as_of=2024-08-02T00%3A00%3A00.000000001Z&from=2024-07-01&limit=1&offset=2&to=2024-08-01"; got != want {
+	if got, want := s.first().URL.String(), "/v1/resources/10/76/volume/v?as_of=2024-08-02T00%3A00%3A00.000000001Z&from=2024-07-01&limit=1&line=0&offset=2&status=retracted&term=3&to=2024-08-01"; got != want {
 		t.Errorf("asked for %s, want %s", got, want)
 	}
-	if a.Resource != request.Resource || a.Count != 7 || a.Lines[0].Line.BillingValue != "1080.5" || a.Lines[0].Segments[0].Product != "1080.50" || a.Lines[0].Windows != nil {
+	if a.Resource != request.Resource || a.Count != 7 || a.Statuses[client.StatusCounted] != 6 || a.Lines[0].Line.BillingValue != "1080.5" || a.Lines[0].Segments[0].Product != "1080.50" || a.Lines[0].Windows != nil {
 		t.Errorf("got %+v", a)
 	}
 	o := a.Observations[0]

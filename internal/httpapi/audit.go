@@ -27,8 +27,17 @@ type accountBody struct {
 	AsOf         timestamp         `json:"as_of"`
 	ClosedBefore *metering.Month   `json:"closed_before"`
 	Lines        []accountLineBody `json:"lines"`
-	Count        int               `json:"count"` // of all observations, whatever the page
+	Statuses     map[string]int    `json:"statuses"` // of all observations, whatever is selected
+	Count        int               `json:"count"`    // of those selected, whatever the page
 	Observations []traceBody       `json:"observations"`
+}
+
+// tracesWanted says which observations an account lists.
+type tracesWanted struct {
+	behind        bool // only those behind a term
+	line, term    int
+	status        string // "": all
+	limit, offset int
 }
 
 // date is a UTC day as JSON: 2024-07-01.
@@ -121,10 +130,9 @@ func explainResource(x *exchange) error {
 		return noSuchResource()
 	}
 	q := x.query()
-	q.only("from", "to", "as_of", "limit", "offset")
+	q.only("from", "to", "as_of", "line", "term", "status", "limit", "offset")
 	audit := report.AuditQuery{Resource: k, Period: q.period(), AsOf: q.past("as_of", x.s.options.Clock())}
-	limit := q.integer("limit", DefaultAuditPage, 1, MaxAuditPage)
-	offset := q.integer("offset", 0, 0, maxOffset)
+	wanted := q.tracesWanted()
 	if err := (&members{fields: q.fields}).err(); err != nil {
 		return err
 	}
@@ -135,7 +143,7 @@ func explainResource(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.json(http.StatusOK, bodyOfAccount(&audit, account, limit, offset))
+	return x.json(http.StatusOK, bodyOfAccount(&audit, account, &wanted))
 }
 
 // noSuchResource does not tell a resource that nobody observed from one that
@@ -180,12 +188,64 @@ func (q *query) past(name string, now metering.Instant) metering.Instant {
 	return at
 }
 
-func bodyOfAccount(q *report.AuditQuery, a *metering.Account, limit, offset int) *accountBody {
-	page := a.Traces[min(offset, len(a.Traces)):min(offset+limit, len(a.Traces))]
+// tracesWanted reads which observations are wanted. A line or a term that the
+// account has not is no error: it depends on what was told.
+func (q *query) tracesWanted() tracesWanted {
+	s := tracesWanted{
+		status: q.choice("status", fateNames()...),
+		line:   q.integer("line", 0, 0, maxOffset), term: q.integer("term", 0, 0, maxOffset),
+		limit: q.integer("limit", DefaultAuditPage, 1, MaxAuditPage), offset: q.integer("offset", 0, 0, maxOffset),
+	}
+	_, line := q.text("line")
+	_, term := q.text("term")
+	switch {
+	case line && !term:
+		q.fields.Add("term", "Field required where line is given")
+	case term && !line:
+		q.fields.Add("line", "Field required where term is given")
+	}
+	s.behind = line
+	return s
+}
+
+// fateNames are the statuses of observations.
+func fateNames() (names []string) {
+	for _, f := range metering.Fates() {
+		names = append(names, f.String())
+	}
+	return names
+}
+
+// traces returns those selected.
+func (s *tracesWanted) traces(a *metering.Account) []metering.Trace {
+	traces := a.Traces
+	if s.behind {
+		traces = a.Behind(s.line, s.term)
+	}
+	if s.status == "" {
+		return traces
+	}
+	var of []metering.Trace
+	for i := range traces {
+		if traces[i].Fate.String() == s.status {
+			of = append(of, traces[i])
+		}
+	}
+	return of
+}
+
+func bodyOfAccount(q *report.AuditQuery, a *metering.Account, wanted *tracesWanted) *accountBody {
+	traces := wanted.traces(a)
+	page := traces[min(wanted.offset, len(traces)):min(wanted.offset+wanted.limit, len(traces))]
 	b := &accountBody{
 		Resource: resourceBody{q.Resource.Project, q.Resource.Region, q.Resource.Type.String(), q.Resource.ID.String()},
 		From:     date(q.Period.From), To: date(q.Period.To), AsOf: timestamp(q.AsOf), ClosedBefore: given(a.Closed),
-		Lines: make([]accountLineBody, len(a.Lines)), Count: len(a.Traces), Observations: make([]traceBody, len(page)),
+		Lines: make([]accountLineBody, len(a.Lines)), Count: len(traces), Observations: make([]traceBody, len(page)),
+		Statuses: map[string]int{},
+	}
+	counts := a.CountFates()
+	for _, f := range metering.Fates() {
+		b.Statuses[f.String()] = counts[f]
 	}
 	for i := range a.Lines {
 		b.Lines[i] = bodyOfAccountLine(q.Resource, &a.Lines[i])

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strings"
@@ -18,9 +19,10 @@ import (
 
 // account is the answer, as a client reads it.
 type account struct {
-	Lines        []accountLine `json:"lines"`
-	Count        int           `json:"count"`
-	Observations []observed    `json:"observations"`
+	Lines        []accountLine  `json:"lines"`
+	Count        int            `json:"count"`
+	Observations []observed     `json:"observations"`
+	Statuses     map[string]int `json:"statuses"`
 }
 
 type accountLine struct {
@@ -279,6 +281,18 @@ func TestAccountTellsWhatBecameOfEachObservation(t *testing.T) {
 			t.Errorf("%s\ngot  %q\nwant %q", path, got, want)
 		}
 	}
+	for query, want := range map[string][]string{
+		"&line=0&term=0":                  {"a counted -> 0.0", "c counted -> 0.1"},
+		"&line=0&term=1":                  {"b superseded c", "c counted -> 0.1", "d repeated c -> 0.1", "e retracted r (wrong size)"},
+		"&line=0&term=1&status=retracted": {"e retracted r (wrong size)"},
+		"&status=repeated":                {"d repeated c -> 0.1"},
+		"&line=1&term=0":                  nil, "&status=pending": nil,
+	} {
+		a := s.account(auditedVolume + auditedDay + query)
+		if got := text(a.Observations); !slices.Equal(got, want) || a.Count != len(want) || !maps.Equal(a.Statuses, map[string]int{"counted": 2, "superseded": 1, "repeated": 1, "retracted": 1, "corrected": 0, "pending": 0}) {
+			t.Errorf("%s\ngot  %q of %d, %v\nwant %q", query, got, a.Count, a.Statuses, want)
+		}
+	}
 	page := s.account(auditedVolume + auditedDay + "&limit=2&offset=3")
 	if got := text(page.Observations); page.Count != 5 || !slices.Equal(got, []string{"d repeated c -> 0.1", "e retracted r (wrong size)"}) {
 		t.Errorf("page %q of %d", got, page.Count)
@@ -293,11 +307,11 @@ func TestAccountIsWrittenInFull(t *testing.T) {
 		strings.ToUpper(auditedVolume[len(auditedVolume)-36:]): `{"resource":{"project_id":10,"region_id":76,"resource_type":"volume","resource_id":"3c90c3cc-0d44-4b50-8888-000000000001"},"from":"2024-07-01","to":"2024-07-02","as_of":"2025-01-15T12:00:00Z",` +
 			`"closed_before":null,"lines":[{"line":{"attached_to_vm":null,"billing_metric_name":"volume_t_ssd_gbm","billing_value":1080,"billing_value_unit":"gbminutes","first_seen":"2024-07-01T12:00:30Z","last_name":null,"last_seen":"2024-07-01T23:59:30Z","last_size":2,"project_id":10,"region":76,"region_id":76,"size_unit":"GiB","tags":[{"a":"b"}],"type":"volume","uuid":"3c90c3cc-0d44-4b50-8888-000000000001","volume_type":"ssd"},` +
 			`"segments":[{"from":"2024-07-01T12:00:00Z","to":"2024-07-02T00:00:00Z","first_seen":"2024-07-01T12:00:30Z","last_seen":"2024-07-01T23:59:30Z","minutes":720,"multiplier":1500000000,"product":1080,"attributes":{"tags":{"a":"b"},"volume_type":"ssd"}}],"days":null,"windows":null}],` +
-			`"count":1,"observations":[{"number":1,"source":"/s","id":"a","time":"2024-07-01T12:00:05Z","sequence":0,"received_at":"2025-01-15T12:00:00Z","data":{"billing_metric_name":"volume_t_ssd_gbm","billing_value_unit":"gbminutes","size_bytes":1500000000,"status":"active","tags":{"a":"b"},"volume_type":"ssd"},"status":"counted","by":null,"line":0,"term":0}]}`,
+			`"statuses":{"corrected":0,"counted":1,"pending":0,"repeated":0,"retracted":0,"superseded":0},"count":1,"observations":[{"number":1,"source":"/s","id":"a","time":"2024-07-01T12:00:05Z","sequence":0,"received_at":"2025-01-15T12:00:00Z","data":{"billing_metric_name":"volume_t_ssd_gbm","billing_value_unit":"gbminutes","size_bytes":1500000000,"status":"active","tags":{"a":"b"},"volume_type":"ssd"},"status":"counted","by":null,"line":0,"term":0}]}`,
 		auditedPort[len(auditedPort)-36:]: `{"resource":{"project_id":10,"region_id":76,"resource_type":"egress_traffic","resource_id":"3c90c3cc-0d44-4b50-8888-000000000002"},"from":"2024-07-01","to":"2024-07-02","as_of":"2025-01-15T12:00:00Z",` +
 			`"closed_before":null,"lines":[{"line":{"billing_metric_name":"egress_traffic_vm_gbs","billing_value":5,"billing_value_unit":"bytes","first_seen":"2024-07-01T00:00:00Z","instance_name":null,"instance_type":"vm","last_seen":"2024-07-01T01:00:00Z","port_id":"3c90c3cc-0d44-4b50-8888-000000000002","project_id":10,"region":76,"region_id":76,"size_unit":"bytes","tags":null,"type":"egress_traffic","vm_id":null},` +
 			`"segments":null,"days":[],"windows":[{"from":"2024-07-01T00:00:00Z","to":"2024-07-01T01:00:00Z","quantity":5}]}],` +
-			`"count":1,"observations":[{"number":2,"source":"/s","id":"q","time":"2024-07-01T01:00:00Z","sequence":0,"received_at":"2025-01-15T12:00:00Z","data":{"billing_metric_name":"egress_traffic_vm_gbs","billing_value_unit":"bytes","from":"2024-07-01T00:00:00Z","instance_type":"vm","quantity":5,"to":"2024-07-01T01:00:00Z"},"status":"counted","by":null,"line":0,"term":0}]}`,
+			`"statuses":{"corrected":0,"counted":1,"pending":0,"repeated":0,"retracted":0,"superseded":0},"count":1,"observations":[{"number":2,"source":"/s","id":"q","time":"2024-07-01T01:00:00Z","sequence":0,"received_at":"2025-01-15T12:00:00Z","data":{"billing_metric_name":"egress_traffic_vm_gbs","billing_value_unit":"bytes","from":"2024-07-01T00:00:00Z","instance_type":"vm","quantity":5,"to":"2024-07-01T01:00:00Z"},"status":"counted","by":null,"line":0,"term":0}]}`,
 	} {
 		kind := "volume"
 		if strings.HasSuffix(path, "2") {
@@ -363,6 +377,7 @@ func TestQueryOfAnAccountIsJudged(t *testing.T) {
 		auditedDay + "&as_of=2024-07-01": {"as_of"}, auditedDay + "&as_of=2024-07-01T00:00:00": {"as_of"}, auditedDay + "&as_of=0001-01-01T00:00:00Z": {"as_of"},
 		auditedDay + "&as_of=2024-07-01T00:00:00+02:00": {"as_of"}, auditedDay + "&as_of=2025-01-15T12:00:00.000000001Z": {"as_of"},
 		auditedDay + "&limit=0": {"limit"}, auditedDay + "&limit=10001": {"limit"}, auditedDay + "&offset=-1": {"offset"}, auditedDay + "&order=x": {"order"},
+		auditedDay + "&line=0": {"term"}, auditedDay + "&term=0": {"line"}, auditedDay + "&line=-1&term=x": {"line", "term"}, auditedDay + "&status=Counted": {"status"}, auditedDay + "&status=": {"status"},
 	} {
 		var got []string
 		for field := range s.ask("GET", auditedVolume+query, s.root, "").invalid() {

@@ -289,7 +289,8 @@ func (w *world) tryKey() {
 		paths = append(paths, fmt.Sprint("/v1/regions/", id), fmt.Sprint("/cloud/v1/regions/", id))
 	}
 	for _, k := range w.resources() {
-		paths = append(paths, fmt.Sprintf("/v1/resources/%d/%d/%s/%s?%s", k.Project, k.Region, k.Type, k.ID, days))
+		account := fmt.Sprintf("/v1/resources/%d/%d/%s/%s?%s", k.Project, k.Region, k.Type, k.ID, days)
+		paths = append(paths, account, account+"&line=0&term=0", account+"&status=retracted")
 	}
 	for _, path := range paths {
 		w.compare(m, &n, token, "GET", path, "")

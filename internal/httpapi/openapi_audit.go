@@ -21,6 +21,9 @@ func auditTexts() map[string]operationText {
 				fmt.Sprintf("From one consistent snapshot. A period in which more than %d observations would have to be read is not valid.", report.MaxAudited),
 			query: append(periodParameters(),
 				queryParameter("as_of", "The instant of the report; not in the future. Left out: now.", instantSchema()),
+				queryParameter("line", "With term: only the observations behind one term of a line; the place in lines, from 0.", integerFromTo(0, maxOffset)),
+				queryParameter("term", "With line: the place in the line's segments or windows, from 0. Behind it stands what led to it or repeats it, what that superseded or corrected, what was retracted in its place, and the state that ends it.", integerFromTo(0, maxOffset)),
+				queryParameter("status", "Only the observations of this status.", enumOf(fateNames()...)),
 				queryParameter("limit", "The greatest number of observations to list.", integerFromTo(1, MaxAuditPage).with("default", DefaultAuditPage)),
 				queryParameter("offset", "The number of observations to skip.", integerFromTo(0, maxOffset).with("default", 0))),
 			answers: map[int]map[string]any{http.StatusOK: answer("The account.", "Account")}},
@@ -67,23 +70,31 @@ func auditSchemas() map[string]schema {
 	trace := traceSchema(known)
 	known[reflect.TypeFor[accountLineBody]()], known[reflect.TypeFor[traceBody]()] = schemaRef("AccountLine"), schemaRef("AccountObservation")
 	account := schemaOf(reflect.TypeFor[accountBody](), known)
-	account["properties"].(map[string]schema)["observations"] = listSchema(schemaRef("AccountObservation")).with("maxItems", MaxAuditPage)
+	members := account["properties"].(map[string]schema)
+	members["observations"] = listSchema(schemaRef("AccountObservation")).with("maxItems", MaxAuditPage)
+	members["statuses"] = statusesSchema()
 	describeMembers(account, map[string]string{
 		"closed_before": "What lies before this month rests on what was kept when the months were closed and their observations dropped; null: all rests on observations.",
-		"count":         "The number of all observations that bear on the period, whatever the page.",
+		"statuses":      "How many observations that bear on the period have each status, whatever line, term, status and the page select.",
+		"count":         "The number of the observations that line, term and status select, whatever the page; without them, of all that bear on the period.",
 		"observations":  "The page. States in their order, from the one in effect at the start of the period on; quantities by window, the one that counts last.",
 	})
 	return map[string]schema{"Account": account, "AccountLine": line, "AccountSegment": segment, "AccountDay": day, "AccountWindow": window, "AccountObservation": trace}
 }
 
+// statusesSchema is a number for each status.
+func statusesSchema() schema {
+	counts := map[string]schema{}
+	for _, name := range fateNames() {
+		counts[name] = integerFromTo(0, report.MaxAudited)
+	}
+	return answerSchema(counts)
+}
+
 func traceSchema(known map[reflect.Type]schema) schema {
 	trace := schemaOf(reflect.TypeFor[traceBody](), known)
-	var fates []string
-	for _, f := range metering.Fates() {
-		fates = append(fates, f.String())
-	}
 	members := trace["properties"].(map[string]schema)
-	members["status"] = enumOf(fates...)
+	members["status"] = enumOf(fateNames()...)
 	members["number"] = integerFromTo(1, math.MaxInt64)
 	members["sequence"] = integerFromTo(0, math.MaxInt64)
 	describeMembers(trace, map[string]string{

@@ -28,7 +28,7 @@ func TestAccountsAreAsDocumented(t *testing.T) {
 	}
 	d.call(request{method: "POST", path: "/v1/events", media: "application/cloudevents-batch+json", body: encode(t, batch)}, 200)
 	for _, path := range paths {
-		for _, query := range []string{"", "&limit=1&offset=1", "&as_of=2024-08-02T00:00:00Z"} {
+		for _, query := range []string{"", "&limit=1&offset=1", "&line=0&term=0&status=counted", "&as_of=2024-08-02T00:00:00Z"} {
 			a := d.send(request{method: "GET", path: path + query})
 			if err := d.check("GET", template, a); err != nil || a.status != 200 || !strings.Contains(string(a.body), `"count":`) {
 				t.Errorf("%s answers %d %s\n%v", path+query, a.status, a.body, err)
