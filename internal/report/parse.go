@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/meterbook/meterbook/internal/metering"
 )
@@ -29,7 +30,7 @@ const (
 func Parse(body []byte, now metering.Instant, scope Scope) (Query, error) {
 	request := request{limit: DefaultLimit, offset: DefaultOffset}
 	reader := newBodyReader(body)
-	if err := request.read(body, reader); err != nil {
+	if err := request.read(body, reader, requiredMembers(), request.member); err != nil {
 		return Query{}, err
 	}
 	if len(reader.fields) > 0 {
@@ -58,18 +59,19 @@ func requiredMembers() []string { return []string{"time_from", "time_to"} }
 
 const whitespace = " \t\r\n"
 
-func (q *request) read(body []byte, r *bodyReader) error {
+// read reads the body with one call of member for each of its members.
+func (q *request) read(body []byte, r *bodyReader, required []string, member func(r *bodyReader, name string) bool) error {
 	if len(bytes.Trim(body, whitespace)) == 0 {
-		err := metering.Errorf(metering.KindInvalid, "Request body is empty; send a JSON object with at least time_from and time_to")
+		err := metering.Errorf(metering.KindInvalid, "Request body is empty; send a JSON object with at least %s", conjoined(required))
 		err.Fields = metering.FieldErrors{}
-		for _, name := range requiredMembers() {
+		for _, name := range required {
 			err.Fields.Add(name, "Field required")
 		}
 		return err
 	}
 	isObject := r.decoder.PeekKind() == '{'
 	if isObject {
-		r.object(requiredMembers(), func(name string) bool { return q.member(r, name) })
+		r.object(required, func(name string) bool { return member(r, name) })
 	} else {
 		r.skip()
 	}
@@ -81,12 +83,18 @@ func (q *request) read(body []byte, r *bodyReader) error {
 		return metering.Errorf(metering.KindInvalid, "Request body should be one JSON value, but more follows at %s", position(body, end))
 	}
 	if !isObject {
-		return metering.Errorf(metering.KindInvalid, "Request body should be a JSON object with at least time_from and time_to")
+		return metering.Errorf(metering.KindInvalid, "Request body should be a JSON object with at least %s", conjoined(required))
 	}
 	if q.fromOK && q.toOK && q.from > q.to {
 		r.note("time_to", fmt.Sprintf("Input should not be before the day of time_from, %s", q.from))
 	}
 	return nil
+}
+
+// conjoined lists two or more names: a, b and c.
+func conjoined(names []string) string {
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
 // member reads one member of the request.
