@@ -7,10 +7,13 @@ EXPLORETIME ?= 1m
 BENCHFLAGS  ?= -out ../docs/performance.md
 TOOL        := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 
+# Modules of their own, so that the program carries nothing of what they need.
+AROUND := bench e2e/console
+
 SHELL         := bash
 .SHELLFLAGS   := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo build test check quick format vet staticcheck race generated licences notices vulnerabilities schema bench bench-openmeter fuzz e2e crash ci clean
+.PHONY: help run demo build test check quick format vet staticcheck race generated licences notices vulnerabilities schema console bench bench-openmeter fuzz e2e crash ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,16 +39,15 @@ format: # every file is as gofmt writes it
 
 vet:
 	$(GO) vet ./...
-	cd bench && $(GO) vet ./...
+	@for module in $(AROUND); do (cd $$module && $(GO) vet ./...) || exit 1; done
 
 staticcheck:
 	$(TOOL) staticcheck ./...
-	cd bench && $(TOOL) staticcheck ./...
+	@for module in $(AROUND); do (cd $$module && $(TOOL) staticcheck ./...) || exit 1; done
 
 generated: # go.mod, go.sum and the list of licences are as the source needs them
 	$(GO) mod tidy -diff
-	cd bench && $(GO) mod tidy -diff
-	cd tools && $(GO) mod tidy -diff
+	@for module in $(AROUND) tools; do (cd $$module && $(GO) mod tidy -diff) || exit 1; done
 	tools/licences check
 
 licences: ## check the licences of dependencies, write docs/licences.md
@@ -84,6 +86,9 @@ e2e: ## the official Python SDK against a started server
 
 schema: ## the OpenAPI document against a started server; EXAMPLES=1000 SEED=2 for more and others
 	e2e/run schema
+
+console: ## the console in a real Chromium; pictures of its pages go to e2e/artifacts/console
+	cd e2e/console && $(GO) test -count=1 -timeout 10m .
 
 crash: ## kill a server under load METERBOOK_CRASHES times
 	$(GO) test -count=1 -v ./e2e/crash

@@ -1,0 +1,168 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	_ "embed"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// screen is a size of the viewport in CSS pixels.
+type screen struct {
+	name          string
+	width, height int64
+}
+
+var (
+	desktop = screen{"desktop", 1440, 900}
+	tablet  = screen{"tablet", 768, 1024}
+	phone   = screen{"phone", 360, 740}
+)
+
+// schemes are what a browser can prefer.
+var schemes = []string{"light", "dark"}
+
+func (b *tab) size(s screen) {
+	b.t.Helper()
+	b.do(chromedp.EmulateViewport(s.width, s.height))
+}
+
+// prefer sets what the browser prefers: light or dark.
+func (b *tab) prefer(scheme string) {
+	b.t.Helper()
+	must(chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}},
+	}))(b.t)
+}
+
+// artifacts is where pictures are kept; git ignores it.
+const artifacts = "../artifacts/console"
+
+// picture keeps a screenshot of the whole page.
+func (b *tab) picture(name string) {
+	b.t.Helper()
+	png := must(chromedp.Run(b.ctx, chromedp.FullScreenshot(100)))(b.t)
+	if err := os.MkdirAll(artifacts, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(artifacts, name+".png"), png, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// overflows is script that lists what is wider than the screen, and texts that
+// are cut: they stand in a box that hides what is wider than itself. Tables may
+// scroll in a box of their own, which can be focused.
+const overflows = `(() => {
+  const found = [], root = document.documentElement;
+  if (root.scrollWidth > innerWidth) found.push('the page is ' + root.scrollWidth + ' wide on a screen of ' + innerWidth);
+  const inScroller = e => { for (let p = e.parentElement; p; p = p.parentElement) if (/auto|scroll/.test(getComputedStyle(p).overflowX)) return true; return false; };
+  const hiddenFromSight = e => { const r = e.getBoundingClientRect(); return r.width <= 1 || r.height <= 1; };
+  for (const e of document.body.querySelectorAll('*')) {
+    if (!e.checkVisibility({visibilityProperty: true}) || hiddenFromSight(e) || e.closest('svg, canvas')) continue;
+    const s = getComputedStyle(e), r = e.getBoundingClientRect();
+    const tell = what => found.push(what + ': ' + e.outerHTML.slice(0, 160));
+    if (root.scrollWidth > innerWidth && r.right > innerWidth + 1 && !inScroller(e)) tell('reaches to ' + Math.round(r.right));
+    const says = [...e.childNodes].some(n => n.nodeType === Node.TEXT_NODE && n.data.trim());
+    if (says && /hidden|clip/.test(s.overflowX) && e.scrollWidth > e.clientWidth + 1 && s.textOverflow !== 'ellipsis') tell('is cut');
+    if (says && s.textOverflow === 'ellipsis' && e.scrollWidth > e.clientWidth && !e.title && !(e.parentElement || {}).title) tell('is cut and has no title');
+    if (/^(BUTTON|TH|TD|SUMMARY|LABEL)$/.test(e.tagName) && says && e.clientWidth && e.scrollWidth > e.clientWidth + 1 && s.overflowX === 'visible') tell('reaches out of its box');
+    if (/auto|scroll/.test(s.overflowX) && e.scrollWidth > e.clientWidth + 1 && e.tabIndex < 0 && !e.querySelector('a, button, input')) tell('scrolls and cannot be focused');
+  }
+  return found.slice(0, 20);
+})()`
+
+// overlaps is script that lists controls that lie over each other.
+const overlaps = `(() => {
+  const found = [];
+  const all = [...document.querySelectorAll('a[href], button, input, select, textarea, summary')].filter(e =>
+    e.checkVisibility({visibilityProperty: true, opacityProperty: true}) && e.getBoundingClientRect().width > 1 && e.type !== 'hidden' &&
+    !/sticky|fixed|absolute/.test([e, e.parentElement, e.parentElement.parentElement].map(x => x ? getComputedStyle(x).position : '').join(' ')));
+  const boxes = all.map(e => [...e.getClientRects()]);
+  for (let i = 0; i < all.length; i++) for (let j = i + 1; j < Math.min(all.length, i + 40); j++) {
+    if (all[i].contains(all[j]) || all[j].contains(all[i])) continue;
+    for (const a of boxes[i]) for (const b of boxes[j])
+      if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2)
+        found.push(all[i].outerHTML.slice(0, 120) + ' lies over ' + all[j].outerHTML.slice(0, 120));
+  }
+  return found.slice(0, 10);
+})()`
+
+// checkLayout demands that nothing is cut, reaches out or overlaps.
+func (b *tab) checkLayout(what string) {
+	b.t.Helper()
+	for _, script := range []string{overflows, overlaps} {
+		for _, f := range evaluate[[]string](b, script) {
+			b.t.Errorf("%s: %s", what, f)
+		}
+	}
+}
+
+//go:embed testdata/axe/axe.min.js
+var axe string
+
+// checkAxe demands that axe-core finds no violation, best practices included.
+func (b *tab) checkAxe(what string) {
+	b.t.Helper()
+	for _, v := range b.violations() {
+		b.t.Errorf("%s: %s", what, v)
+	}
+}
+
+// violations is what axe-core finds in the page.
+func (b *tab) violations() []string {
+	b.t.Helper()
+	if !evaluate[bool](b, "typeof axe === 'object'") {
+		must(chromedp.Run(b.ctx, chromedp.Evaluate[chromedp.Void](axe)))(b.t)
+	}
+	text := evaluate[string](b, `axe.run(document, {resultTypes: ['violations']}).then(r => JSON.stringify({
+  passes: r.passes.length,
+  violations: r.violations.map(v => v.id + ' (' + v.impact + '): ' + v.help + '\n' +
+    v.nodes.slice(0, 5).map(n => '    ' + n.html.slice(0, 200) + '\n    ' + n.failureSummary.replace(/\n/g, ' ')).join('\n'))}))`)
+	var result struct {
+		Passes     int
+		Violations []string
+	}
+	if err := json.Unmarshal([]byte(text), &result); err != nil {
+		b.t.Fatal(err)
+	}
+	if result.Passes == 0 {
+		b.t.Errorf("axe-core looked at nothing at %s", b.at())
+	}
+	return result.Violations
+}
+
+// maxPageBytes bounds what a page and all that it loads weigh, uncompressed.
+const maxPageBytes = 400_000
+
+func (b *tab) checkWeight(what string) {
+	b.t.Helper()
+	if got := b.seen.weight(); got == 0 || got > maxPageBytes {
+		b.t.Errorf("%s weighs %d bytes, which must be from 1 to %d", what, got, maxPageBytes)
+	}
+}
+
+// look opens a page on all screens, light and dark, and judges what is seen.
+func look(t *testing.T, b *tab, name, path string) {
+	t.Helper()
+	for _, s := range []screen{desktop, tablet, phone} {
+		b.size(s)
+		for _, scheme := range schemes {
+			b.prefer(scheme)
+			b.open(path)
+			what := fmt.Sprintf("%s, %s, %s", name, s.name, scheme)
+			b.checkLayout(what)
+			if s != tablet {
+				b.checkAxe(what)
+				b.picture(name + "-" + s.name + "-" + scheme)
+			}
+			b.checkWeight(what)
+		}
+	}
+}
