@@ -151,11 +151,17 @@ type RegionChange struct {
 }
 
 const (
+	ownKeyPath   = "/v1/key"
 	keysPath     = "/v1/keys"
 	tenantsPath  = "/v1/clients"
 	projectsPath = "/v1/projects"
 	regionsPath  = "/v1/regions"
 )
+
+// OwnKey asks for the key that the client speaks with. Any role may.
+func (c *Client) OwnKey(ctx context.Context) (*Key, error) {
+	return exchanged[Key](ctx, c, call{method: http.MethodGet, path: ownKeyPath, safe: true}, nil)
+}
 
 // Keys lists the keys that exist for the caller, the revoked ones too.
 func (c *Client) Keys(ctx context.Context) ([]Key, error) { return list[Key](ctx, c, keysPath) }

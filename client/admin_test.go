@@ -47,6 +47,15 @@ func TestKeysAreReadWithTheirNulls(t *testing.T) {
 	}
 }
 
+func TestOwnKeyIsAskedFor(t *testing.T) {
+	t.Parallel()
+	c, s, _ := start(t, answer(200, keyBody))
+	key, err := c.OwnKey(t.Context())
+	if err != nil || key.ID != "k1" || s.first().URL.Path != "/v1/key" || s.first().Method != "GET" {
+		t.Errorf("key %+v, error %v, asked %s", key, err, s.first().URL)
+	}
+}
+
 func TestWhatIsCreatedIsNotCreatedTwice(t *testing.T) {
 	t.Parallel()
 	// After a 500 or a broken connection nobody knows whether the key exists.

@@ -9,6 +9,9 @@ const (
 	Reader Role = 1 << iota // reports, lists of projects and regions
 	Writer                  // sends observations, nothing else
 	Admin                   // both, and manages keys, clients, projects, regions
+
+	// AnyRole is required where every key may.
+	AnyRole = Reader | Writer | Admin
 )
 
 // Roles is a set of roles.
@@ -45,6 +48,8 @@ func (r Role) String() string {
 		return "writer"
 	case Admin:
 		return "admin"
+	case AnyRole:
+		return "any"
 	}
 	return "no role"
 }

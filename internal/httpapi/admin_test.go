@@ -116,6 +116,27 @@ func TestMistakesInAdministrationAreReportedAllAtOnce(t *testing.T) {
 	}
 }
 
+func TestEveryKeyMayLearnWhatItIs(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.client("acme")
+	for _, body := range []string{
+		`{"name":"r","client":"acme","roles":["reader"],"projects":[3,1],"types":["volume"]}`,
+		`{"name":"w","client":"acme","roles":["writer"],"regions":[76]}`,
+		`{"name":"a","roles":["admin"],"rate_limit":9}`,
+	} {
+		made := decode[map[string]any](s.ask("POST", "/v1/keys", s.root, body).want(http.StatusCreated))
+		token, _ := made["token"].(string)
+		delete(made, "token")
+		if got := decode[map[string]any](s.ask("GET", "/v1/key", token, "").want(200)); !reflect.DeepEqual(got, made) {
+			t.Errorf("it is told %v, and is %v", got, made)
+		}
+		s.ask("DELETE", "/v1/keys/"+idOf(token), s.root, "").want(http.StatusNoContent)
+		s.ask("GET", "/v1/key", token, "").wantError(401, "token_not_valid")
+	}
+	s.ask("POST", "/v1/key", s.root, "{}").wantError(405, "HTTPError")
+}
+
 func TestClientIsMadeRenamedAndDeleted(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -18,6 +18,13 @@ func listKeys(x *exchange) error {
 	return plainList(x, keys, bodyOfKey)
 }
 
+// showOwnKey answers with the key that asks, so that its holder learns what it
+// may do.
+func showOwnKey(x *exchange) error {
+	k := x.caller.Key()
+	return x.json(http.StatusOK, bodyOfKey(&k))
+}
+
 func getKey(x *exchange) error {
 	k, err := x.backend.Access.Key(x.caller, x.keyID())
 	if err != nil {

@@ -429,6 +429,7 @@ func TestAdministrationIsAsDocumented(t *testing.T) {
 		{request{method: "GET", path: "/v1/keys", query: "?limit=1&offset=1"}, 200},
 		{request{method: "DELETE", path: "/v1/keys/{id}", id: made.ID}, 204},
 		{request{method: "GET", path: "/v1/keys"}, 200},
+		{request{method: "GET", path: "/v1/key"}, 200},
 		{request{method: "POST", path: "/v1/clients", body: `{"id":"acme","name":"Acme"}`}, 201},
 		{request{method: "GET", path: "/v1/clients"}, 200},
 		{request{method: "GET", path: "/v1/clients/{id}", id: "acme"}, 200},

@@ -27,6 +27,9 @@ func operationTexts() map[string]operationText {
 			body:    content("UsageReportRequest"),
 			answers: map[int]map[string]any{http.StatusOK: answer("The report; it is streamed.", "UsageReport", completeUntilHeader)}},
 		postRoute + eventsPath: eventsText(),
+		getRoute + ownKeyPath: {tag: "administration", id: "getOwnKey", summary: "Show the key that asks",
+			more:    "What it may do: its roles, its client, and what it is narrowed to.",
+			answers: map[int]map[string]any{http.StatusOK: answer("The key, without its secret.", "Key")}},
 	}
 	maps.Copy(texts, gcoreTexts())
 	maps.Copy(texts, managedTexts("/v1/keys", "key", "Key", "The secret is in this answer only, and is stored hashed."))
@@ -115,9 +118,9 @@ func pathParameters(path string) []any {
 func pathParameterSchema(path, name string) schema {
 	switch {
 	case name == "project" || strings.Contains(path, "/projects/"):
-		return projectIDSchema()
+		return projectIDSchema().with("examples", []int64{10})
 	case name == "region" || strings.Contains(path, "/regions/"):
-		return regionIDSchema()
+		return regionIDSchema().with("examples", []int64{76})
 	case name == "type":
 		return enumOf(typeNames()...)
 	case strings.Contains(path, "/resources/"):

@@ -13,6 +13,7 @@ import (
 const (
 	reportPath  = "/cloud/v1/usage_report"
 	eventsPath  = "/v1/events"
+	ownKeyPath  = "/v1/key"
 	healthPath  = "/healthz"
 	readyPath   = "/readyz"
 	metricsPath = "/metrics"
@@ -49,6 +50,7 @@ func (s *Server) table() map[string]endpoint {
 		"/cloud/v1/regions/{id}":  {http.MethodGet: {role: access.Reader, do: getGcoreRegion}},
 
 		eventsPath: {http.MethodPost: {role: access.Writer, writes: true, do: receiveEvents}},
+		ownKeyPath: {http.MethodGet: {role: access.AnyRole, do: showOwnKey}},
 		"/v1/keys": collection(access.Admin, listKeys, createKey),
 		"/v1/keys/{id}": {
 			http.MethodGet:   {role: access.Admin, do: getKey},
