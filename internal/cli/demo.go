@@ -153,7 +153,12 @@ func lastMonth(now time.Time) client.Request {
 // invite prints what to do next.
 func (c *demoCommand) invite(cmd *cobra.Command, url, token, from, to string) error {
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), `
-The server is at %[1]s, its store in %[2]s. Ask it yourself:
+The server is at %[1]s, its store in %[2]s. Ask it yourself, in a browser:
+
+  %[1]s
+  sign in with %[3]s
+
+or by hand:
 
   curl -s %[1]s/cloud/v1/usage_report \
     -H 'Authorization: apikey %[3]s' -H 'Content-Type: application/json' \

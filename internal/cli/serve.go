@@ -101,7 +101,7 @@ func (c *serveCommand) run(cmd *cobra.Command) error {
 		if adminToken == "" {
 			return nil
 		}
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "Admin token, shown only this once:\n\n  %s\n\nTo use it:\n\n  export METERBOOK_URL=%s METERBOOK_TOKEN='%s'\n\n", adminToken, s.url(), adminToken)
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "Admin token, shown only this once:\n\n  %[1]s\n\nTo use it:\n\n  export METERBOOK_URL=%[2]s METERBOOK_TOKEN='%[1]s'\n\nor sign in with it at %[2]s in a browser.\n\n", adminToken, s.url())
 		return err
 	})
 }

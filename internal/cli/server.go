@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/meterbook/meterbook/internal/access"
+	"github.com/meterbook/meterbook/internal/console"
 	"github.com/meterbook/meterbook/internal/httpapi"
 	"github.com/meterbook/meterbook/internal/ingest"
 	"github.com/meterbook/meterbook/internal/metering"
@@ -68,7 +69,10 @@ func listenServer(o serverOptions) (*server, error) {
 		Logger: o.logger, Clock: o.clock, Wall: o.wall, Metrics: s.metrics, OpenAPI: document,
 		Version: readBuild().version, RateLimit: o.rateLimit, Concurrency: o.concurrency, SlowClientTimeout: o.slowClient,
 	})
-	s.http = httpapi.NewHTTPServer(s.api.Handler(), o.logger)
+	pages := console.New(console.Options{
+		API: s.api.Handler(), Logger: o.logger, Clock: o.clock, Wall: o.wall, Version: readBuild().version, SlowClientTimeout: o.slowClient,
+	})
+	s.http = httpapi.NewHTTPServer(pages.Handler(), o.logger)
 	s.listener, err = net.Listen("tcp", o.listen)
 	if err != nil {
 		return nil, metering.Errorf(metering.KindUnavailable, "listen on %s: %v; choose another address with --listen", o.listen, errors.Unwrap(err))

@@ -30,7 +30,8 @@ var importRules = []ImportRule{
 	{"internal/httpapi", []string{"internal/access", "internal/ingest", "internal/report", "internal/metering"}, "routes know the services, never a store"},
 	{"internal/lint", nil, "the house rules judge the code and must not depend on it"},
 	{"client", nil, "a public package must be usable from outside, where internal types have no name"},
-	{"internal/cli", []string{"client", "internal/access", "internal/fleet", "internal/httpapi", "internal/ingest", "internal/ledger", "internal/report", "internal/metering"}, "commands wire everything together; only they know which store is used"},
+	{"internal/console", []string{"client", "internal/metering"}, "pages ask the public API, so that they can do nothing that it does not offer, and their figures are its figures"},
+	{"internal/cli", []string{"client", "internal/access", "internal/console", "internal/fleet", "internal/httpapi", "internal/ingest", "internal/ledger", "internal/report", "internal/metering"}, "commands wire everything together; only they know which store is used"},
 	{"cmd/meterbook", []string{"internal/cli"}, "main only calls run"},
 }
 

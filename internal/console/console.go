@@ -1,0 +1,111 @@
+package console
+
+import (
+	"crypto/rand"
+	"html/template"
+	"io"
+	"log/slog"
+	"net/http"
+	"path"
+	"time"
+
+	"github.com/meterbook/meterbook/internal/metering"
+)
+
+// Options are the console's surroundings. API, Logger and Clock are required.
+type Options struct {
+	API    http.Handler // asked for every figure, and for all paths that are not the console's
+	Logger *slog.Logger
+	// Clock is the now of sessions and of periods such as "this month".
+	Clock func() metering.Instant
+	// Wall is the machine's clock, against which sockets time out; nil: Clock.
+	Wall    func() time.Time
+	Random  io.Reader // of session ids; nil: crypto/rand
+	Version string    // of the program
+	// SlowClientTimeout is how long a browser may take to send a form or to
+	// accept the next piece of an answer; 0: DefaultSlowClientTimeout.
+	SlowClientTimeout time.Duration
+}
+
+// DefaultSlowClientTimeout is that of the API.
+const DefaultSlowClientTimeout = 30 * time.Second
+
+// Console answers browsers. It is safe for concurrent use.
+type Console struct {
+	options  Options
+	assets   map[string]asset // by the name in the address, with its hash
+	pages    map[string]*template.Template
+	sessions *sessions
+	attempts *attempts
+	mux      *http.ServeMux
+}
+
+// New makes a console.
+func New(o Options) *Console {
+	if o.Wall == nil {
+		o.Wall = func() time.Time { return o.Clock().Time() }
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.SlowClientTimeout == 0 {
+		o.SlowClientTimeout = DefaultSlowClientTimeout
+	}
+	c := &Console{options: o, assets: loadAssets(), sessions: newSessions(o.Clock, o.Random), attempts: newAttempts(o.Clock)}
+	c.pages = parsePages(c.functions())
+	c.mux = c.handlers()
+	return c
+}
+
+// Handler answers the console's own paths, and passes all others on to the API.
+func (c *Console) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The mux would redirect paths with "//", "/./" or "/../", of which the
+		// API says that they are unknown.
+		if p := r.URL.EscapedPath(); p == "" || p != path.Clean(p) {
+			c.options.API.ServeHTTP(w, r)
+			return
+		}
+		c.mux.ServeHTTP(w, r)
+	})
+}
+
+// route is a page for those who have signed in.
+type route struct {
+	pattern string // of http.ServeMux, with its method
+	label   string // in the bar of pages; "": it is not there
+	// roles lists who may: any of them suffices. Without any, every key may.
+	roles []string
+	do    func(*visit) error
+}
+
+// handlers routes the console's paths. What only signed-in visitors reach is in
+// routes.
+func (c *Console) handlers() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, r := range c.routes() {
+		mux.Handle(r.pattern, c.guard(c.signedIn(r)))
+	}
+	for pattern, do := range map[string]http.HandlerFunc{
+		"GET /{$}":           c.home,
+		"GET /signin":        c.showSignIn,
+		"POST /signin":       c.signIn,
+		"POST /signout":      c.signOut,
+		"POST /theme":        c.setTheme,
+		"GET /assets/{name}": c.serveAsset,
+	} {
+		mux.Handle(pattern, c.guard(do))
+	}
+	mux.Handle("/", c.options.API)
+	return mux
+}
+
+// home leads to the first page that the key may see.
+func (c *Console) home(w http.ResponseWriter, r *http.Request) {
+	redirect(w, r, "/usage")
+}
+
+// redirect leads to another page of the console, which is asked for with GET.
+func redirect(w http.ResponseWriter, r *http.Request, to string) {
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
