@@ -166,6 +166,11 @@ func (c *Client) OwnKey(ctx context.Context) (*Key, error) {
 // Keys lists the keys that exist for the caller, the revoked ones too.
 func (c *Client) Keys(ctx context.Context) ([]Key, error) { return list[Key](ctx, c, keysPath) }
 
+// Key asks for one key.
+func (c *Client) Key(ctx context.Context, id string) (*Key, error) {
+	return get[Key](ctx, c, keysPath, id)
+}
+
 // CreateKey makes a key. Its token is in the answer, and nowhere else.
 func (c *Client) CreateKey(ctx context.Context, k NewKey) (*CreatedKey, error) {
 	return create[CreatedKey](ctx, c, keysPath, k)
@@ -182,6 +187,11 @@ func (c *Client) RevokeKey(ctx context.Context, id string) error { return c.remo
 // Tenants lists the clients of the server that exist for the caller.
 func (c *Client) Tenants(ctx context.Context) ([]Tenant, error) {
 	return list[Tenant](ctx, c, tenantsPath)
+}
+
+// Tenant asks for one client of the server.
+func (c *Client) Tenant(ctx context.Context, id string) (*Tenant, error) {
+	return get[Tenant](ctx, c, tenantsPath, id)
 }
 
 // CreateTenant makes a client of the server.
@@ -204,6 +214,11 @@ func (c *Client) Projects(ctx context.Context) ([]Project, error) {
 	return list[Project](ctx, c, projectsPath)
 }
 
+// Project asks for one project.
+func (c *Client) Project(ctx context.Context, id int64) (*Project, error) {
+	return get[Project](ctx, c, projectsPath, strconv.FormatInt(id, 10))
+}
+
 // CreateProject registers a project.
 func (c *Client) CreateProject(ctx context.Context, p NewProject) (*Project, error) {
 	return create[Project](ctx, c, projectsPath, p)
@@ -222,6 +237,11 @@ func (c *Client) DeleteProject(ctx context.Context, id int64) error {
 // Regions lists the regions that exist for the caller, by id.
 func (c *Client) Regions(ctx context.Context) ([]Region, error) {
 	return list[Region](ctx, c, regionsPath)
+}
+
+// Region asks for one region.
+func (c *Client) Region(ctx context.Context, id int64) (*Region, error) {
+	return get[Region](ctx, c, regionsPath, strconv.FormatInt(id, 10))
 }
 
 // CreateRegion registers a region.
@@ -259,6 +279,14 @@ func list[T any](ctx context.Context, c *Client, path string) ([]T, error) {
 			return all, nil
 		}
 	}
+}
+
+func get[T any](ctx context.Context, c *Client, path, id string) (*T, error) {
+	item, err := itemPath(path, id)
+	if err != nil {
+		return nil, err
+	}
+	return exchanged[T](ctx, c, call{method: http.MethodGet, path: item, safe: true}, nil)
 }
 
 // create is not safe to repeat: the first attempt may have made the thing.

@@ -109,6 +109,10 @@ func TestEachThingHasItsPath(t *testing.T) {
 	name := "n"
 	calls := map[string]func(c *client.Client) error{
 		`GET /v1/keys`:                           func(c *client.Client) error { _, err := c.Keys(t.Context()); return err },
+		`GET /v1/keys/k`:                         func(c *client.Client) error { _, err := c.Key(t.Context(), "k"); return err },
+		`GET /v1/clients/a`:                      func(c *client.Client) error { _, err := c.Tenant(t.Context(), "a"); return err },
+		`GET /v1/projects/7`:                     func(c *client.Client) error { _, err := c.Project(t.Context(), 7); return err },
+		`GET /v1/regions/7`:                      func(c *client.Client) error { _, err := c.Region(t.Context(), 7); return err },
 		`GET /v1/clients`:                        func(c *client.Client) error { _, err := c.Tenants(t.Context()); return err },
 		`POST /v1/clients {"id":"a","name":"n"}`: func(c *client.Client) error { _, err := c.CreateTenant(t.Context(), "a", "n"); return err },
 		`PATCH /v1/clients/a {"name":"n"}`:       func(c *client.Client) error { _, err := c.RenameTenant(t.Context(), "a", "n"); return err },
