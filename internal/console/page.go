@@ -44,8 +44,8 @@ type link struct{ Label, Address string }
 
 const templatesDir = "templates"
 
-// parsePages parses each page together with the layout and the parts that pages
-// share, whose names begin with "_".
+// parsePages parses each page together with what all share: the layout, and the
+// parts of pages.
 func parsePages(functions template.FuncMap) map[string]*template.Template {
 	names, err := fs.Glob(files, templatesDir+"/*.html")
 	if err != nil {
@@ -53,11 +53,8 @@ func parsePages(functions template.FuncMap) map[string]*template.Template {
 	}
 	pages := map[string]*template.Template{}
 	for _, name := range names {
-		if strings.HasPrefix(path.Base(name), "_") {
-			continue
-		}
 		set := template.New("page").Funcs(functions).Option("missingkey=error")
-		parsed, err := set.ParseFS(files, templatesDir+"/_*.html", name)
+		parsed, err := set.ParseFS(files, templatesDir+"/shared/*.html", name)
 		if err != nil {
 			metering.Bug("template %s: %v", name, err)
 		}
@@ -71,7 +68,7 @@ func parsePages(functions template.FuncMap) map[string]*template.Template {
 func (c *Console) render(w http.ResponseWriter, p page, f frame) {
 	f.Title, f.Body, f.Version = p.title, p.body, c.options.Version
 	var out bytes.Buffer
-	if err := c.pages[p.template].ExecuteTemplate(&out, "_layout.html", f); err != nil {
+	if err := c.pages[p.template].ExecuteTemplate(&out, "layout.html", f); err != nil {
 		c.options.Logger.Error("render a page", "template", p.template, "error", err)
 		http.Error(w, "This page cannot be shown: a bug in Meterbook. Its log says more.", http.StatusInternalServerError)
 		return
