@@ -70,7 +70,7 @@ func listenServer(o serverOptions) (*server, error) {
 		Version: readBuild().version, RateLimit: o.rateLimit, Concurrency: o.concurrency, SlowClientTimeout: o.slowClient,
 	})
 	pages := console.New(console.Options{
-		API: s.api.Handler(), Logger: o.logger, Clock: o.clock, Wall: o.wall, Version: readBuild().version, SlowClientTimeout: o.slowClient,
+		API: s.api.Handler(), OpenAPI: document, Logger: o.logger, Clock: o.clock, Wall: o.wall, Version: readBuild().version, SlowClientTimeout: o.slowClient,
 	})
 	s.http = httpapi.NewHTTPServer(pages.Handler(), o.logger)
 	s.listener, err = net.Listen("tcp", o.listen)

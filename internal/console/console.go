@@ -9,6 +9,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/meterbook/meterbook/internal/console/reference"
 	"github.com/meterbook/meterbook/internal/metering"
 )
 
@@ -16,6 +17,9 @@ import (
 type Options struct {
 	API    http.Handler // asked for every figure, and for all paths that are not the console's
 	Logger *slog.Logger
+	// OpenAPI is the document of all that the API answers, which /docs shows; nil:
+	// it shows nothing.
+	OpenAPI []byte
 	// Clock is the now of sessions and of periods such as "this month".
 	Clock func() metering.Instant
 	// Wall is the machine's clock, against which sockets time out; nil: Clock.
@@ -38,6 +42,8 @@ type Console struct {
 	sessions *sessions
 	attempts *attempts
 	mux      *http.ServeMux
+	// reference is what the OpenAPI document says, for people.
+	reference *reference.Reference
 }
 
 // New makes a console.
@@ -51,7 +57,7 @@ func New(o Options) *Console {
 	if o.SlowClientTimeout == 0 {
 		o.SlowClientTimeout = DefaultSlowClientTimeout
 	}
-	c := &Console{options: o, assets: loadAssets(), sessions: newSessions(o.Clock, o.Random), attempts: newAttempts(o.Clock)}
+	c := &Console{options: o, assets: loadAssets(), sessions: newSessions(o.Clock, o.Random), attempts: newAttempts(o.Clock), reference: readReference(o.OpenAPI)}
 	c.pages = parsePages(c.functions())
 	c.mux = c.handlers()
 	return c
@@ -93,6 +99,7 @@ func (c *Console) handlers() *http.ServeMux {
 		"POST /signout":      c.signOut,
 		"POST /theme":        c.setTheme,
 		"GET /assets/{name}": c.serveAsset,
+		"GET " + docsAddress: c.showDocs,
 	} {
 		mux.Handle(pattern, c.guard(do))
 	}

@@ -9,9 +9,10 @@ import (
 // functions are what templates may call.
 func (c *Console) functions() template.FuncMap {
 	return template.FuncMap{
-		"asset": c.address,
-		"time":  utcText,
-		"date":  func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
+		"asset":     c.address,
+		"membersOf": membersOf,
+		"time":      utcText,
+		"date":      func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 	}
 }
 

@@ -33,8 +33,8 @@ func auditTexts() map[string]operationText {
 // periodParameters are the days of a half-open period.
 func periodParameters() []any {
 	var parameters []any
-	for _, p := range [][2]string{{"from", "The first UTC day."}, {"to", "The UTC day before which the period ends."}} {
-		parameter := queryParameter(p[0], p[1], schema{"type": "string", "format": "date"})
+	for _, p := range [][3]string{{"from", "The first UTC day.", "2024-07-01"}, {"to", "The UTC day before which the period ends.", "2024-08-01"}} {
+		parameter := queryParameter(p[0], p[1], schema{"type": "string", "format": "date", "examples": []string{p[2]}})
 		parameter["required"] = true
 		parameters = append(parameters, parameter)
 	}

@@ -55,7 +55,7 @@ func maintenanceSchemas() map[string]schema {
 	asked := objectSchema(map[string]schema{
 		"before":  monthSchema().describe("The first month that stays open; one that has begun, and not before one that is closed already."),
 		"dry_run": {"type": "boolean", "default": false, "description": "true: only tell what would be dropped."},
-	}, "before")
+	}, "before").with("examples", []any{map[string]any{"before": "2024-06", "dry_run": true}})
 	return map[string]schema{
 		"VerificationLine": streamedLine(reflect.TypeFor[verificationLine](), verification),
 		"RetentionLine":    streamedLine(reflect.TypeFor[retentionLine](), retention),
