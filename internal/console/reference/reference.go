@@ -12,15 +12,32 @@ import (
 // Reference is what the document says, in the order in which one reads.
 type Reference struct {
 	Title, Version, Summary, Description string
-	Schemes                              []Named // ways to authenticate
+	Schemes                              []Scheme
 	Groups                               []Group
 	Failures                             []Failure
 	Headers                              []Member // of answers
 	Families                             []Family
 }
 
-// Named is a name with its text.
-type Named struct{ Name, Description string }
+// Scheme is a way to authenticate.
+type Scheme struct{ Description []Words }
+
+// Words are a part of a description; Code stood in backticks.
+type Words struct {
+	Text string
+	Code bool
+}
+
+func wordsOf(description string) (parts []Words) {
+	code := false
+	for text := range strings.SplitSeq(description, "`") {
+		if text != "" {
+			parts = append(parts, Words{text, code})
+		}
+		code = !code
+	}
+	return parts
+}
 
 // Group is operations of one kind.
 type Group struct {
@@ -73,7 +90,7 @@ func Parse(text []byte) (*Reference, error) {
 	}
 	r := &Reference{Title: d.Info.Title, Version: d.Info.Version, Summary: d.Info.Summary, Description: d.Info.Description}
 	for _, name := range sortedKeys(d.Components.SecuritySchemes) {
-		r.Schemes = append(r.Schemes, Named{name, d.Components.SecuritySchemes[name].Description})
+		r.Schemes = append(r.Schemes, Scheme{wordsOf(d.Components.SecuritySchemes[name].Description)})
 	}
 	for _, t := range d.Tags {
 		g := Group{Name: t.Name, Anchor: "group-" + t.Name, Description: t.Description}

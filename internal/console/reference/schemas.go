@@ -62,10 +62,22 @@ func shownSchema(name string, s *schema) Schema {
 		shown.Type = typeOf(s)
 	}
 	shown.addMembers("", s)
+	shown.joinRequired()
 	if len(s.Examples) > 0 {
 		shown.Example = indented(s.Examples[0])
 	}
 	return shown
+}
+
+// joinRequired says once what holds for all members, as in most answers.
+func (shown *Schema) joinRequired() {
+	if len(shown.Members) < 2 || slices.ContainsFunc(shown.Members, func(m Member) bool { return !m.Required }) {
+		return
+	}
+	for i := range shown.Members {
+		shown.Members[i].Required = false
+	}
+	shown.Notes = append(shown.Notes, "All members are required.")
 }
 
 // addMembers adds the members of an object below a path, and theirs.
