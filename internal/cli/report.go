@@ -114,28 +114,13 @@ func (c *reportCommand) print(ctx context.Context, api *client.Client, out *bufi
 	}
 	switch c.form.value {
 	case formCSV:
-		err = writeCSV(out, stream)
+		err = stream.WriteCSV(out)
 	case formNDJSON:
-		err = writeNDJSON(out, stream)
+		err = stream.WriteNDJSON(out)
 	default:
 		err = writeTable(out, stream, tableOptions{wide: c.wide, offset: c.request.Offset, totalsMax: math.MaxInt})
 	}
 	return errors.Join(err, stream.Close())
-}
-
-func writeNDJSON(out *bufio.Writer, stream *client.ReportStream) error {
-	for line, err := range stream.RawLines() {
-		if err != nil {
-			return err
-		}
-		if _, err := out.Write(line); err != nil {
-			return err
-		}
-		if err := out.WriteByte('\n'); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // complete turns the flags into the request; what it finds wrong is a wrong
