@@ -75,6 +75,7 @@ func components() map[string]any {
 	maps.Copy(schemas, administrationSchemas())
 	maps.Copy(schemas, findingsSchemas())
 	maps.Copy(schemas, auditSchemas())
+	maps.Copy(schemas, seriesSchemas())
 	maps.Copy(schemas, maintenanceSchemas())
 	schemas["Error"] = errorSchema()
 	return map[string]any{

@@ -39,6 +39,7 @@ func operationTexts() map[string]operationText {
 	maps.Copy(texts, maintenanceTexts())
 	maps.Copy(texts, findingsTexts())
 	maps.Copy(texts, auditTexts())
+	maps.Copy(texts, seriesTexts())
 	maps.Copy(texts, operationalTexts())
 	return texts
 }

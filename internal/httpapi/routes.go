@@ -66,6 +66,7 @@ func (s *Server) table() map[string]endpoint {
 		"/v1/projects/{id}": item(access.Reader, getProject, updateProject, deleteProject),
 		"/v1/regions":       collection(access.Reader, listRegions, createRegion),
 		"/v1/regions/{id}":  item(access.Reader, getRegion, updateRegion, deleteRegion),
+		seriesPath:          {http.MethodPost: {role: access.Reader, do: usageSeries}},
 		findingsPath:        {http.MethodGet: {role: access.Admin, do: listFindings}},
 		auditPath:           {http.MethodGet: {role: access.Reader, do: explainResource}},
 

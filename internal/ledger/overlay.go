@@ -10,7 +10,15 @@ import (
 
 // report answers a query from what is settled and the delta over it.
 func (v *view) report(q *report.Query) *report.Report {
-	b := overlayBuilder{view: v, q: q, overlay: columns.NewOverlay(q)}
+	overlay := columns.NewOverlay(q)
+	layers := v.overlay(q, func(c *columns.ChangedLine) { overlay.Add(&c.Line) })
+	return columns.Report(q, overlay, layers...)
+}
+
+// overlay calls add with the selected lines of what the delta has changed, each
+// valid until the next, and returns the layers below it.
+func (v *view) overlay(q *report.Query, add func(*columns.ChangedLine)) []columns.Layer {
+	b := overlayBuilder{view: v, q: q, selected: add}
 	b.from, b.to = q.Period.Minutes(q.Now)
 	v.logged(b.irrelevant, b.add)
 	b.addCounted()
@@ -18,7 +26,7 @@ func (v *view) report(q *report.Query) *report.Report {
 	if v.recent != nil {
 		layers = append(layers, columns.Layer{Base: v.recent, Mask: masks(b.recent)})
 	}
-	return columns.Report(q, b.overlay, layers...)
+	return layers
 }
 
 // masks returns those that there are.
@@ -30,10 +38,11 @@ type overlayBuilder struct {
 	view     *view
 	q        *report.Query
 	from, to metering.Minute
-	overlay  *columns.Overlay
+	selected func(*columns.ChangedLine)
 	// The resources that have changed, by where they stood.
 	base, recent columns.Mask
-	usages       []metering.Usage // memory of the resource in hand
+	usages       []metering.Usage    // memory of the resource in hand
+	of           columns.ChangedLine // the line in hand
 	// days collects the changed days of counted resources, which are summed
 	// together with the days that did not change.
 	days map[metering.ResourceKey]*changedDays
@@ -60,6 +69,7 @@ func (b *overlayBuilder) add(c *change) {
 	key := c.is.unit.Resource
 	if key.Type.Measure() != metering.Counted {
 		b.usages = c.is.timeline.UsageIn(b.usages, b.from, b.to)
+		b.of.Segments = c.is.timeline.Segments
 		b.addLines(key, b.usages)
 		return
 	}
@@ -85,8 +95,9 @@ func mask(m *columns.Mask, of *columns.Base, res int32) {
 
 func (b *overlayBuilder) addCounted() {
 	for key, changed := range b.days {
-		sums := b.view.daySums(changed.at, b.q.Period)
-		b.addLines(key, metering.SumDays(withDays(sums, changed.days), b.q.Period))
+		sums := withDays(b.view.daySums(changed.at, b.q.Period), changed.days)
+		b.of.Segments, b.of.Days = nil, sums
+		b.addLines(key, metering.SumDays(sums, b.q.Period))
 	}
 }
 
@@ -106,9 +117,9 @@ func withDays(sums []metering.DaySum, days []*folded) []metering.DaySum {
 
 func (b *overlayBuilder) addLines(key metering.ResourceKey, usages []metering.Usage) {
 	for i := range usages {
-		line := report.LineOf(key, &usages[i])
-		if b.q.Selects(&line) {
-			b.overlay.Add(&line)
+		b.of.Line = report.LineOf(key, &usages[i])
+		if b.q.Selects(&b.of.Line) {
+			b.selected(&b.of)
 		}
 	}
 }

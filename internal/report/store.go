@@ -13,6 +13,11 @@ type Reader interface {
 	// writing. A store that is still loading or has stopped returns
 	// KindUnavailable.
 	Report(ctx context.Context, q Query) (*Report, error)
+
+	// Series answers from a snapshot as Report does: the totals of the report and
+	// what the series come to are equal. KindInvalid when it would have more than
+	// MaxSeriesValues values.
+	Series(ctx context.Context, q SeriesQuery) (*Series, error)
 }
 
 // Submission is one valid observation on its way into the store.
