@@ -113,6 +113,16 @@ func (s *site) key(k client.NewKey) string {
 	return made.Token
 }
 
+// as asks the API with a key.
+func (s *site) as(token string) *client.Client {
+	s.t.Helper()
+	api, err := client.New(s.server.URL, token, client.WithHTTPClient(s.server.Client()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return api
+}
+
 // browser keeps cookies and does not follow redirects.
 type browser struct {
 	site *site

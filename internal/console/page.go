@@ -97,9 +97,15 @@ func (c *Console) nav(roles []string, here string) []navLink {
 			continue
 		}
 		_, address, _ := strings.Cut(r.pattern, " ")
-		links = append(links, navLink{r.label, address, here == address})
+		links = append(links, navLink{r.label, address, section(here) == section(address)})
 	}
 	return links
+}
+
+// section is the first part of a path.
+func section(path string) string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return first
 }
 
 // notice is a page that says what has happened and what to do next.

@@ -9,9 +9,9 @@ import (
 // routes are the pages for those who have signed in, in the order of the bar.
 func (c *Console) routes() []route {
 	reader := []string{client.RoleReader}
-	return []route{
+	return append([]route{
 		{"GET /usage", "Usage", reader, showUsage},
-	}
+	}, adminRoutes()...)
 }
 
 // allows reports whether a key with these roles may see the page. An admin may

@@ -33,6 +33,7 @@ type session struct {
 	asked metering.Instant
 	began metering.Instant
 	used  metering.Instant
+	made  *client.CreatedKey // until its token was shown; nil: none
 }
 
 // sessions are those that are in force. It is safe for concurrent use; what it
@@ -125,6 +126,29 @@ func (s *sessions) renew(id sessionID, key *client.Key) {
 		held := e.Value.(*session)
 		held.key, held.asked = *key, s.clock()
 	}
+}
+
+// keep holds a key that was just made until its token is shown.
+func (s *sessions) keep(id sessionID, made *client.CreatedKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.mu.byID[id]; e != nil {
+		e.Value.(*session).made = made
+	}
+}
+
+// takeMade returns the key that was made last, and forgets it; nil: there is none.
+func (s *sessions) takeMade(id sessionID) *client.CreatedKey {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.mu.byID[id]
+	if e == nil {
+		return nil
+	}
+	held := e.Value.(*session)
+	made := held.made
+	held.made = nil
+	return made
 }
 
 // end ends a session.
