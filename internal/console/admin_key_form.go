@@ -17,8 +17,8 @@ type keyForm struct {
 	Key    *keyRow // nil: a new one
 	Names  []formField
 	Limits []formField
-	Roles  []choice
-	Types  []choice
+	Roles  []option
+	Types  []option
 	mistakes
 	RoleErrors, TypeErrors []string
 }
@@ -65,18 +65,18 @@ func clientHint(own *client.Key) string {
 	return "Keys that you make are of your client, " + own.Client + "."
 }
 
-var roleChoices = []choice{
+var roleChoices = []option{
 	{Name: client.RoleReader, Label: "reader: looks at usage"},
 	{Name: client.RoleWriter, Label: "writer: sends events, and nothing else"},
 	{Name: client.RoleAdmin, Label: "admin: both, and manages keys, clients, projects and regions"},
 }
 
 // typeChoices lists all types of resources.
-func typeChoices(chosen []string) []choice {
-	var choices []choice
+func typeChoices(chosen []string) []option {
+	var choices []option
 	for _, t := range metering.ResourceTypes() {
 		name := t.String()
-		choices = append(choices, choice{name, name, slices.Contains(chosen, name)})
+		choices = append(choices, option{name, name, slices.Contains(chosen, name)})
 	}
 	return choices
 }

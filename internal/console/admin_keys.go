@@ -12,11 +12,11 @@ type keyList struct {
 	adminFrame
 	rowPage[keyRow]
 	State  string // of the keys that are shown
-	States []choice
+	States []option
 }
 
-// choice is an entry of a list of which one or several are chosen.
-type choice struct {
+// option is what one can choose.
+type option struct {
 	Name, Label string
 	Chosen      bool
 }
@@ -84,7 +84,7 @@ func listKeys(v *visit) error {
 		rows[len(keys)-1-i] = v.row(k) // the newest first
 	}
 	body := keyList{adminFrame: v.adminFrame(), State: v.r.URL.Query().Get("state")}
-	for _, s := range []choice{{Name: "", Label: "All keys"}, {Name: keyInForce, Label: "In force"}, {Name: keyExpired, Label: "Expired"}, {Name: keyRevoked, Label: "Revoked"}} {
+	for _, s := range []option{{Name: "", Label: "All keys"}, {Name: keyInForce, Label: "In force"}, {Name: keyExpired, Label: "Expired"}, {Name: keyRevoked, Label: "Revoked"}} {
 		s.Chosen = s.Name == body.State
 		body.States = append(body.States, s)
 	}
@@ -131,8 +131,8 @@ func createKey(v *visit) error {
 	return nil
 }
 
-// showToken shows the token that was made last in this session. To load the page
-// again shows it no more.
+// showToken shows the token that was made last by whoever has signed in here. To
+// load the page again shows it no more.
 func showToken(v *visit) error {
 	body := madeKey{v.adminFrame(), v.c.sessions.takeMade(v.session.id)}
 	title := "Key made"
