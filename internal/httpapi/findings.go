@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -24,7 +25,16 @@ type findingBody struct {
 	Metric       *string              `json:"billing_metric_name"`
 	Unit         *string              `json:"billing_value_unit"`
 	Observations *[]foundQuantityBody `json:"observations"`
+	Source       *string              `json:"source"`
+	ID           *string              `json:"id"`
+	Times        *uint64              `json:"times"`
 }
+
+// Limits of how long a resource must not have been heard of to be silent.
+const (
+	DefaultSilentDays = 7
+	MaxSilentDays     = 3650
+)
 
 type foundResourceBody struct {
 	Project metering.ProjectID `json:"project_id"`
@@ -43,14 +53,16 @@ type foundQuantityBody struct {
 // all.
 func listFindings(x *exchange) error {
 	q := x.query()
-	q.only("from", "to", "limit")
-	in := q.period()
+	q.only("from", "to", "kind", "silent_days", "limit")
+	of := report.FindingQuery{Period: q.period(), Kinds: q.findingKinds()}
+	of.SilentFor = metering.Instant(q.integer("silent_days", DefaultSilentDays, 1, MaxSilentDays)) * 86400 * metering.Second
 	limit := q.integer("limit", DefaultPageSize, 1, MaxPageSize)
 	if err := (&members{fields: q.fields}).err(); err != nil {
 		return err
 	}
 	store, body := x.backend.Store, listBody[findingBody]{Results: []findingBody{}}
-	err := store.Findings(x.r.Context(), in, x.caller.Scope(store), func(f *report.Finding) error {
+	of.Scope = x.caller.Scope(store)
+	err := store.Findings(x.r.Context(), of, func(f *report.Finding) error {
 		if body.Count++; body.Count <= limit {
 			body.Results = append(body.Results, bodyOfFinding(f))
 		}
@@ -66,6 +78,7 @@ func bodyOfFinding(f *report.Finding) findingBody {
 	b := findingBody{
 		Kind: f.Kind.String(), Type: f.Resources[0].Type.String(), ResourceID: f.Resources[0].ID.String(),
 		From: timestamp(f.From), To: timestamp(f.To), Minutes: given(f.Minutes),
+		Source: given(f.Name.Source), ID: given(f.Name.ID), Times: given(f.Times),
 	}
 	for _, k := range f.Resources {
 		b.Resources = append(b.Resources, foundResourceBody{k.Project, k.Region})
@@ -80,6 +93,20 @@ func bodyOfFinding(f *report.Finding) findingBody {
 	}
 	b.Observations, b.Metric, b.Unit = &quantities, &f.Windows[0].Meter.Metric, &f.Windows[0].Meter.Unit
 	return b
+}
+
+// findingKinds reads the kind that is asked for; otherwise it is all but silent
+// resources, which depend on how long one waits for news.
+func (q *query) findingKinds() report.KindSet {
+	var names []string
+	for _, k := range report.FindingKinds() {
+		names = append(names, k.String())
+	}
+	name := q.choice("kind", names...)
+	if i := slices.Index(names, name); i >= 0 {
+		return report.KindsOf(report.FindingKinds()[i])
+	}
+	return report.KindsOf(report.IDInTwoProjects, report.OverlappingWindows, report.ReusedIDs)
 }
 
 // period reads the days of a half-open period.

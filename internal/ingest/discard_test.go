@@ -22,29 +22,33 @@ type discard struct {
 }
 
 type discarded struct {
-	store  *discard
-	events int
+	store         *discard
+	events, given int
 }
 
 func (d *discard) Submit(_ context.Context, batch []report.Submission) (report.Pending, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.mu.inFlight += len(batch)
+	valid := 0 // what was refused before stands behind
+	for valid < len(batch) && batch[valid].Refused == nil {
+		valid++
+	}
+	d.mu.inFlight += valid
 	d.mu.most = max(d.mu.most, d.mu.inFlight)
-	d.mu.events += len(batch)
+	d.mu.events += valid
 	if d.watched {
-		for i := range batch {
+		for i := range batch[:valid] {
 			d.mu.given = append(d.mu.given, weak.Make(batch[i].Observation))
 		}
 	}
-	return discarded{d, len(batch)}, nil
+	return discarded{d, valid, len(batch)}, nil
 }
 
 func (p discarded) Wait(context.Context) ([]report.Outcome, error) {
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
 	p.store.mu.inFlight -= p.events
-	return make([]report.Outcome, p.events), nil
+	return make([]report.Outcome, p.given), nil
 }
 
 func (d *discard) Writable() error { return nil }

@@ -35,6 +35,7 @@ type recorder struct {
 	mu struct {
 		sync.Mutex
 		stored  []*metering.Observation
+		refused []report.Submission
 		batches int
 	}
 }
@@ -50,9 +51,17 @@ func (r recorded) Wait(context.Context) ([]report.Outcome, error) { return r, ni
 func (r *recorder) Submit(_ context.Context, batch []report.Submission) (report.Pending, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.mu.batches++
 	outcomes := make(recorded, len(batch))
+	valid := func(s report.Submission) bool { return s.Refused == nil }
+	if slices.ContainsFunc(batch, valid) {
+		r.mu.batches++
+	}
 	for i := range batch {
+		if !valid(batch[i]) {
+			r.mu.refused = append(r.mu.refused, batch[i])
+			outcomes[i].Rejected = batch[i].Refused
+			continue
+		}
 		r.mu.stored = append(r.mu.stored, batch[i].Observation)
 		outcomes[i] = r.outcome(&batch[i])
 	}

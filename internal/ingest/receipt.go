@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -104,11 +105,38 @@ func (c *chunk) add(index int, s report.Submission) {
 	c.indexes = append(c.indexes, index)
 }
 
+// batch returns the submissions of the chunk, and behind them what was refused,
+// all received now.
+func (c *chunk) batch(p *Permission, now metering.Instant) []report.Submission {
+	batch := slices.Grow(c.submissions, len(c.refusals)+len(c.unlisted))
+	for i := range batch {
+		batch[i].ReceivedAt = now
+	}
+	refused := func(name eventName, why *metering.Rejection, times int) {
+		o := &metering.Observation{Name: metering.ObservationName{
+			Source: cut(name.source, metering.MaxSourceBytes), ID: cut(name.id, metering.MaxIDBytes),
+		}}
+		batch = append(batch, report.Submission{
+			Observation: o, Client: p.Client, AnyClient: p.AnyClient, ReceivedAt: now, Refused: why, Times: uint64(times),
+		})
+	}
+	for _, f := range c.refusals {
+		refused(f.name, f.why, 1)
+	}
+	for _, code := range metering.RejectCodes() {
+		if n := c.unlisted[code]; n > 0 {
+			refused(eventName{}, &metering.Rejection{Code: code, Message: "one of many in a request"}, n)
+		}
+	}
+	return batch
+}
+
 // settle adds a chunk to the receipt, refusals and outcomes merged by index.
 func (s *Service) settle(r *Receipt, c *chunk, outcomes []report.Outcome) {
-	if len(outcomes) != len(c.submissions) {
+	if len(outcomes) < len(c.submissions) {
 		metering.Bug("%d outcomes for %d submissions", len(outcomes), len(c.submissions))
 	}
+	outcomes = outcomes[:len(c.submissions)] // behind them stands what was refused before
 	accepted, duplicates := r.Accepted, r.Duplicates
 	refusals := c.refusals
 	refuseUntil := func(index int) {

@@ -130,7 +130,7 @@ func (s *Service) receiveWhole(ctx context.Context, d *decoder, m media, h http.
 		}
 	}
 	receipt := newReceipt()
-	pending, err := s.submit(ctx, c)
+	pending, err := s.submit(ctx, &d.permission, c)
 	if err != nil {
 		return nil, err
 	}
@@ -142,17 +142,14 @@ func (s *Service) receiveWhole(ctx context.Context, d *decoder, m media, h http.
 	return receipt, nil
 }
 
-// submit hands a chunk to the store; a chunk without valid events has nothing
-// pending.
-func (s *Service) submit(ctx context.Context, c *chunk) (report.Pending, error) {
-	if len(c.submissions) == 0 {
+// submit hands a chunk to the store, with what was refused of it, which the store
+// counts for the event's source; an empty chunk has nothing pending.
+func (s *Service) submit(ctx context.Context, p *Permission, c *chunk) (report.Pending, error) {
+	batch := c.batch(p, s.clock())
+	if len(batch) == 0 {
 		return nil, nil
 	}
-	now := s.clock()
-	for i := range c.submissions {
-		c.submissions[i].ReceivedAt = now
-	}
-	pending, err := s.writer.Submit(ctx, c.submissions)
+	pending, err := s.writer.Submit(ctx, batch)
 	if err != nil {
 		return nil, fmt.Errorf("submit %d events: %w", len(c.submissions), err)
 	}

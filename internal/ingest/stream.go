@@ -107,7 +107,7 @@ func (c *chunk) full() bool {
 // launch submits the chunk, waits until few enough are in flight, and begins a
 // new chunk at the line next.
 func (st *stream) launch(ctx context.Context, next int) error {
-	pending, err := st.submit(ctx, st.chunk)
+	pending, err := st.submit(ctx, &st.decoder.permission, st.chunk)
 	if err != nil {
 		if earlier := st.land(ctx, 0); earlier != nil {
 			return earlier

@@ -15,7 +15,7 @@ import (
 // the other in the order of the ids, and the quantities of the period a day of a
 // resource at a time, so its memory does not grow with the store. Close ends it
 // with KindUnavailable, and so does a store whose disk failed.
-func (l *Ledger) Findings(ctx context.Context, in metering.Period, scope report.Scope, visit func(*report.Finding) error) error {
+func (l *Ledger) Findings(ctx context.Context, q report.FindingQuery, visit func(*report.Finding) error) error {
 	ctx, end := l.untilClosing(ctx)
 	defer end()
 	look := func(f *report.Finding) error {
@@ -35,18 +35,41 @@ func (l *Ledger) Findings(ctx context.Context, in metering.Period, scope report.
 			return err
 		}
 		defer func() { err = errors.Join(err, f.release()) }()
-		if err := openForFindings(f.snapshot, in, scope); err != nil {
-			return err
-		}
-		if err := f.view.sharedIDs(ctx, in, l.options.Clock(), scope, look); err != nil {
-			return err
-		}
-		return overlaps(ctx, f.snapshot, in, scope, look)
+		return l.findingsIn(ctx, f, &q, look)
 	})
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// findingsIn looks for one kind after the other in what is frozen.
+func (l *Ledger) findingsIn(ctx context.Context, f *frozen, q *report.FindingQuery, visit func(*report.Finding) error) error {
+	now := l.options.Clock()
+	if q.Kinds.Has(report.OverlappingWindows) {
+		if err := openForFindings(f.snapshot, q.Period, q.Scope); err != nil {
+			return err
+		}
+	}
+	if q.Kinds.Has(report.IDInTwoProjects) {
+		if err := f.view.sharedIDs(ctx, q.Period, now, q.Scope, visit); err != nil {
+			return err
+		}
+	}
+	if q.Kinds.Has(report.OverlappingWindows) {
+		if err := overlaps(ctx, f.snapshot, q.Period, q.Scope, visit); err != nil {
+			return err
+		}
+	}
+	if q.Kinds.Has(report.ReusedIDs) {
+		if err := l.sequencer.book.reusedIDs(q.Period, q.Scope, visit); err != nil {
+			return err
+		}
+	}
+	if q.Kinds.Has(report.SilentResources) {
+		return f.view.silent(ctx, q, now, visit)
+	}
+	return nil
 }
 
 // openForFindings refuses a period that reaches into closed months, unless no

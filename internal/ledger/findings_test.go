@@ -43,7 +43,7 @@ func today() metering.Period { return metering.Period{From: noon().Day(), To: no
 
 func findings(t *testing.T, store report.Inspector, each func()) (texts []string) {
 	t.Helper()
-	err := store.Findings(t.Context(), today(), report.FullScope(), func(f *report.Finding) error {
+	err := store.Findings(t.Context(), allFindings(today()), func(f *report.Finding) error {
 		texts = append(texts, storetest.FormatFinding(f))
 		each()
 		return nil
@@ -86,7 +86,7 @@ func TestClosingEndsFindings(t *testing.T) {
 	v := newTested(t)
 	v.store(smelling(0, 3))
 	closed, visited := make(chan struct{}), 0
-	err := v.ledger.Findings(t.Context(), today(), report.FullScope(), func(*report.Finding) error {
+	err := v.ledger.Findings(t.Context(), allFindings(today()), func(*report.Finding) error {
 		if visited++; visited == 1 {
 			go func() {
 				defer close(closed)
@@ -112,7 +112,7 @@ func TestFindingsEndWithTheirContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	visited := 0
-	err := l.Findings(ctx, today(), report.FullScope(), func(*report.Finding) error {
+	err := l.Findings(ctx, allFindings(today()), func(*report.Finding) error {
 		visited++
 		cancel()
 		return nil
@@ -132,7 +132,7 @@ func TestAStoreThatCouldNotWriteTellsSoWhenAskedForFindings(t *testing.T) {
 	v.fs.fail(logIsLost)
 	_, err := submitTogether(t.Context(), v.ledger, [][]report.Submission{machines(100, 1)})
 	v.unavailable("submit", err)
-	v.unavailable("findings", v.ledger.Findings(t.Context(), metering.Period{}, report.FullScope(), func(*report.Finding) error { return nil }))
+	v.unavailable("findings", v.ledger.Findings(t.Context(), allFindings(metering.Period{}), func(*report.Finding) error { return nil }))
 	if err := v.ledger.Close(); err == nil {
 		t.Error("close does not say that the log could not be written")
 	}
@@ -159,10 +159,19 @@ func BenchmarkFindings(b *testing.B) {
 		b.Run(where, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := l.Findings(b.Context(), month, report.FullScope(), func(*report.Finding) error { return nil }); err != nil {
+				if err := l.Findings(b.Context(), allFindings(month), func(*report.Finding) error { return nil }); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 	}
+}
+
+// wrongBills are the kinds that are of what counts.
+func wrongBills() report.KindSet {
+	return report.KindsOf(report.IDInTwoProjects, report.OverlappingWindows)
+}
+
+func allFindings(in metering.Period) report.FindingQuery {
+	return report.FindingQuery{Period: in, Scope: report.FullScope(), Kinds: wrongBills()}
 }

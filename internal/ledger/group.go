@@ -41,6 +41,9 @@ func (s *sequencer) newGroup() *group {
 // take decides about one observation and, if it is accepted, adds it.
 func (g *group) take(it *item) report.Outcome {
 	o := it.Observation
+	if it.Refused != nil {
+		return report.Outcome{Rejected: it.Refused}
+	}
 	if rejection := g.s.ledger.directory.admits(&it.Submission, &g.s.ledger.options); rejection != nil {
 		return report.Outcome{Rejected: rejection}
 	}
@@ -52,7 +55,7 @@ func (g *group) take(it *item) report.Outcome {
 	hash := xxhash.Sum64(g.key)
 	entry := g.lookUp(o.Name.Project, hash)
 	if entry != nil && entry.Known {
-		return g.known(o, entry)
+		return g.known(&it.Submission, entry)
 	}
 	g.s.seq++
 	fresh := &groupEntry{IDEntry: layout.EntryOf(o, g.s.seq), observation: o}
@@ -72,7 +75,8 @@ func (g *group) take(it *item) report.Outcome {
 }
 
 // known answers for an observation whose name was used before.
-func (g *group) known(o *metering.Observation, entry *groupEntry) report.Outcome {
+func (g *group) known(s *report.Submission, entry *groupEntry) report.Outcome {
+	o := s.Observation
 	// What is stored may be dropped when it is closed; o is not, so they differ.
 	if !g.s.closing.Before.Closes(entry.Kind, entry.At) {
 		stored := entry.observation
@@ -83,6 +87,7 @@ func (g *group) known(o *metering.Observation, entry *groupEntry) report.Outcome
 			return report.Outcome{Duplicate: true}
 		}
 	}
+	g.s.book.reused.reuse(s, &entry.IDEntry)
 	return report.Outcome{Rejected: &metering.Rejection{
 		Code: metering.IDReused, Field: "id",
 		Message: fmt.Sprintf("the id %q of source %q in project %d names another observation already; what was stored first stands: send this one under a new id",
@@ -208,6 +213,7 @@ func (g *group) read(key []byte) *metering.Observation {
 // apply gives the group to Pebble, which orders it and begins to write, and
 // folds what could not be folded one by one.
 func (g *group) apply() error {
+	g.saveSources()
 	for unit := range g.units {
 		g.touched.Units = append(g.touched.Units, unit)
 	}

@@ -27,6 +27,9 @@ func (l *Ledger) recover(ctx context.Context) (*sequencer, error) {
 	if s.sources, err = loadSources(l.db); err != nil {
 		return nil, err
 	}
+	if s.book, err = loadSourceBook(l.db); err != nil {
+		return nil, err
+	}
 	p, err := readPointer(l.db)
 	if err != nil {
 		return nil, err

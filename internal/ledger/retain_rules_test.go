@@ -285,7 +285,7 @@ func TestFindingsAreNotLookedForWhereWindowsAreGone(t *testing.T) {
 	found := 0
 	look := func(from string) error {
 		in := metering.Period{From: storetest.At(from).Day(), To: augustNow().Day()}
-		return s.ledger.Findings(t.Context(), in, scope, func(*report.Finding) error { found++; return nil })
+		return s.ledger.Findings(t.Context(), report.FindingQuery{Period: in, Scope: scope, Kinds: wrongBills()}, func(*report.Finding) error { found++; return nil })
 	}
 	if err := look("2024-08-01T00:00:00Z"); err != nil || found != 1 {
 		t.Errorf("an overlap that begins in a closed month: %d findings, %v", found, err)

@@ -295,7 +295,7 @@ func (r *retaining) findings(store report.Inspector, in metering.Period) string 
 	r.Helper()
 	var b strings.Builder
 	everything := report.Scope{Projects: report.Everything[metering.ProjectID](), Regions: report.Everything[metering.RegionID](), Types: report.AllTypes}
-	err := store.Findings(r.Context(), in, everything, func(f *report.Finding) error {
+	err := store.Findings(r.Context(), report.FindingQuery{Period: in, Scope: everything, Kinds: wrongBills()}, func(f *report.Finding) error {
 		fmt.Fprintf(&b, "%v %v %v %v %d", f.Kind, f.Resources, f.From, f.To, f.Minutes)
 		for _, w := range f.Windows {
 			fmt.Fprintf(&b, " %q %q %v", w.Source, w.ID, w.Quantity)

@@ -24,6 +24,7 @@ type sequencer struct {
 	delta   *delta
 	ids     *idFilter
 	sources *sourceTable
+	book    *sourceBook
 	seq     layout.Seq // the last one given out
 	pointer pointer    // that is in force
 	closing closing
@@ -150,6 +151,7 @@ func (s *sequencer) process(requests []*request) {
 		for i := range r.items {
 			r.outcomes[i] = g.take(&r.items[i])
 		}
+		g.tally(r)
 	}
 	if err := g.apply(); err != nil {
 		s.fail(err)

@@ -200,7 +200,7 @@ func TestFindingsAreTheSameWhenDaysAreCondensed(t *testing.T) {
 	found := func() (texts []string) {
 		t.Helper()
 		in := metering.Period{From: metering.MinEventTime.Day(), To: now.Day()}
-		err := l.Findings(t.Context(), in, report.FullScope(), func(f *report.Finding) error {
+		err := l.Findings(t.Context(), report.FindingQuery{Period: in, Scope: report.FullScope(), Kinds: report.KindsOf(report.IDInTwoProjects)}, func(f *report.Finding) error {
 			texts = append(texts, storetest.FormatFinding(f))
 			return nil
 		})

@@ -38,6 +38,10 @@ func (l *Ledger) Submit(ctx context.Context, batch []report.Submission) (report.
 	r := &request{items: make([]item, len(batch)), outcomes: make([]report.Outcome, len(batch))}
 	var arena []byte
 	for i, s := range batch {
+		if s.Refused != nil {
+			r.items[i].Submission = s
+			continue
+		}
 		start := len(arena)
 		arena = layout.AppendValue(arena, s.Observation, s.ReceivedAt)
 		r.items[i] = item{Submission: s, value: arena[start:len(arena):len(arena)]}

@@ -29,6 +29,7 @@ const (
 	checkJournal     = "journal"     // a restart folds anew what changed
 	checkBase        = "base"        // checksums, order, ranks of names
 	checkUsage       = "usage"       // what is folded is what the observations say
+	checkHeard       = "heard"       // what is remembered of event sources can be read
 )
 
 // verifier compares what is stored with what follows from the observations. It
@@ -119,6 +120,7 @@ func (v *verifier) verify(ctx context.Context) error {
 		{"quantities", func() error { return v.observations(ctx, layout.Quantities) }},
 		{"retractions", func() error { return v.observations(ctx, layout.Retractions) }},
 		{"ids", func() error { return v.entries(ctx) }},
+		{"event sources", v.eventSources},
 		{"other keys", v.strangers},
 		{"records", func() error { return scan(v.r, []byte{layout.Records}, func(_, _ []byte) error { return ctx.Err() }) }},
 	}

@@ -84,6 +84,7 @@ func (v *verifier) strangers() error {
 	kinds := []byte{
 		layout.Records, layout.ClosedStates, layout.ClosedQuantities, layout.IDs, layout.Journal, layout.Meta,
 		layout.Sources, layout.Projects, layout.Quantities, layout.Regions, layout.States, layout.Retractions,
+		layout.EventSources, layout.ReusedIDs,
 	}
 	slices.Sort(kinds)
 	name := func(key, _ []byte) error {

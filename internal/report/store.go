@@ -26,6 +26,13 @@ type Submission struct {
 	Client      ClientID         // owner of a project that is first seen in it
 	AnyClient   bool             // the key stands above all clients: any project may be written
 	ReceivedAt  metering.Instant // by the server's clock
+	// Refused is why an event was refused before it came here, nil for all others.
+	// It is not stored but counted for its source (see SourceKeeper), so of the
+	// observation only the source and the id count, as far as they could be read.
+	// Its outcome is Refused.
+	Refused *metering.Rejection
+	// Times, of what was refused: it stands for so many events; 0 is 1.
+	Times uint64
 }
 
 // Outcome is what became of a submission.
@@ -111,6 +118,7 @@ type Store interface {
 	Directory
 	Auditor
 	Inspector
+	SourceKeeper
 	// Close finishes what was submitted, then releases everything.
 	Close() error
 }

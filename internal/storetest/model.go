@@ -27,6 +27,7 @@ type Model struct {
 		retracted map[metering.ObservationName]bool
 		projects  map[metering.ProjectID]report.Project
 		regions   map[metering.RegionID]report.Region
+		heard     []heard
 	}
 }
 
@@ -73,6 +74,7 @@ func (m *Model) Submit(_ context.Context, batch []report.Submission) (report.Pen
 	outcomes := make(done, len(batch))
 	for i := range batch {
 		outcomes[i] = m.storeLocked(&batch[i])
+		m.mu.heard = append(m.mu.heard, heard{batch[i], outcomes[i]})
 	}
 	return outcomes, nil
 }
@@ -123,6 +125,9 @@ func (m *Model) openLocked() error {
 // storeLocked decides about one submission, in the precedence of spec
 // 2-metering, and keeps it if it is new.
 func (m *Model) storeLocked(s *report.Submission) report.Outcome {
+	if s.Refused != nil {
+		return report.Outcome{Rejected: s.Refused}
+	}
 	if r := m.refusalLocked(s); r != nil {
 		return report.Outcome{Rejected: r}
 	}

@@ -11,9 +11,9 @@ import (
 )
 
 // Findings implements [report.Inspector].
-func (m *Model) Findings(_ context.Context, in metering.Period, scope report.Scope, visit func(*report.Finding) error) error {
-	found, err := m.findings(&report.Query{
-		Period: in, Now: m.clock(), Projects: scope.Projects, Regions: scope.Regions, Types: scope.Types,
+func (m *Model) Findings(_ context.Context, q report.FindingQuery, visit func(*report.Finding) error) error {
+	found, err := m.findings(&q, &report.Query{
+		Period: q.Period, Now: m.clock(), Projects: q.Scope.Projects, Regions: q.Scope.Regions, Types: q.Scope.Types,
 	})
 	if err != nil {
 		return err
@@ -26,14 +26,25 @@ func (m *Model) Findings(_ context.Context, in metering.Period, scope report.Sco
 	return nil
 }
 
-func (m *Model) findings(q *report.Query) ([]*report.Finding, error) {
+func (m *Model) findings(of *report.FindingQuery, q *report.Query) (found []*report.Finding, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.openLocked(); err != nil {
 		return nil, err
 	}
 	resources := slices.SortedFunc(maps.Values(m.resourcesLocked(q)), func(a, b *told) int { return a.resource.Compare(b.resource) })
-	return append(idsInTwoProjects(q, resources), overlappingWindows(q, resources)...), nil
+	for kind, look := range map[report.FindingKind]func() []*report.Finding{
+		report.IDInTwoProjects:    func() []*report.Finding { return idsInTwoProjects(q, resources) },
+		report.OverlappingWindows: func() []*report.Finding { return overlappingWindows(q, resources) },
+		report.ReusedIDs:          func() []*report.Finding { return m.reusedIDsLocked(q) },
+		report.SilentResources:    func() []*report.Finding { return silentResources(of, q, resources) },
+	} {
+		if of.Kinds.Has(kind) {
+			found = append(found, look()...)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b *report.Finding) int { return cmp.Compare(a.Kind, b.Kind) })
+	return found, nil
 }
 
 // idsInTwoProjects asks each minute of the resources of one type and id whether

@@ -146,7 +146,7 @@ func inspections() []behaviour {
 			enough := errors.New("enough")
 			for n := range 2 {
 				visited := 0
-				err := s.store.Findings(s.t.Context(), july, report.FullScope(), func(*report.Finding) error {
+				err := s.store.Findings(s.t.Context(), findingsOf(july, report.FullScope()), func(*report.Finding) error {
 					if visited++; visited > n {
 						return enough
 					}
@@ -159,7 +159,7 @@ func inspections() []behaviour {
 		}},
 		{"AClosedStoreHasNoFindings", func(s *scene) {
 			s.close()
-			err := s.store.Findings(s.t.Context(), july, report.FullScope(), func(*report.Finding) error { return nil })
+			err := s.store.Findings(s.t.Context(), findingsOf(july, report.FullScope()), func(*report.Finding) error { return nil })
 			if metering.KindOf(err) != metering.KindUnavailable {
 				s.t.Errorf("got %v", err)
 			}
@@ -176,27 +176,37 @@ func (s *scene) expectFindings(p metering.Period, want ...string) {
 
 func (s *scene) expectFindingsWithin(p metering.Period, scope report.Scope, want ...string) {
 	s.t.Helper()
-	s.checkFindings("", p, scope, want)
+	s.expectFound(findingsOf(p, scope), want...)
+}
+
+// findingsOf asks for what is wrong with what counts.
+func findingsOf(p metering.Period, scope report.Scope) report.FindingQuery {
+	return report.FindingQuery{Period: p, Scope: scope, Kinds: report.KindsOf(report.IDInTwoProjects, report.OverlappingWindows)}
+}
+
+func (s *scene) expectFound(q report.FindingQuery, want ...string) {
+	s.t.Helper()
+	s.checkFindings("", q, want)
 	if s.merge() {
-		s.checkFindings(" after merging", p, scope, want)
+		s.checkFindings(" after merging", q, want)
 	}
 	if s.restart() {
-		s.checkFindings(" after a restart", p, scope, want)
+		s.checkFindings(" after a restart", q, want)
 	}
 }
 
-func (s *scene) checkFindings(when string, p metering.Period, scope report.Scope, want []string) {
+func (s *scene) checkFindings(when string, q report.FindingQuery, want []string) {
 	s.t.Helper()
-	if got := s.findings(s.store, p, scope, briefFinding); !slices.Equal(got, want) {
+	if got := s.findings(s.store, q, briefFinding); !slices.Equal(got, want) {
 		s.t.Fatalf("findings%s:\nwant %s\ngot  %s", when, strings.Join(want, "\n     "), strings.Join(got, "\n     "))
 	}
 }
 
 // findings are all of a store, as texts.
-func (b *bench) findings(store report.Store, p metering.Period, scope report.Scope, format func(*report.Finding) string) []string {
+func (b *bench) findings(store report.Store, q report.FindingQuery, format func(*report.Finding) string) []string {
 	b.t.Helper()
 	var all []string
-	err := store.Findings(b.t.Context(), p, scope, func(f *report.Finding) error {
+	err := store.Findings(b.t.Context(), q, func(f *report.Finding) error {
 		all = append(all, format(f))
 		return nil
 	})
@@ -218,8 +228,11 @@ func briefFinding(f *report.Finding) string {
 		fmt.Fprintf(&b, " %s", f.Windows[i].ID)
 	}
 	fmt.Fprintf(&b, " %s..%s", f.From, f.To)
-	if f.Kind == report.IDInTwoProjects {
+	switch f.Kind {
+	case report.IDInTwoProjects:
 		fmt.Fprintf(&b, " %d min", f.Minutes)
+	case report.ReusedIDs:
+		fmt.Fprintf(&b, " %s %s %d times", f.Name.Source, f.Name.ID, f.Times)
 	}
 	return b.String()
 }
@@ -228,7 +241,7 @@ func briefFinding(f *report.Finding) string {
 // are equal when their texts are.
 func FormatFinding(f *report.Finding) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %v %s..%s %d", f.Kind, f.Resources, f.From, f.To, f.Minutes)
+	fmt.Fprintf(&b, "%s %v %s..%s %d %v %d", f.Kind, f.Resources, f.From, f.To, f.Minutes, f.Name, f.Times)
 	for i := range f.Windows {
 		w := &f.Windows[i]
 		fmt.Fprintf(&b, " %q %q %s..%s %s at %s", w.Source, w.ID, w.From, w.To, formatValue(w.Meter, w.Quantity), w.At)
@@ -240,9 +253,12 @@ func FormatFinding(f *report.Finding) string {
 // period and scope, and fails when they differ.
 func (p *player) compareFindings(q *report.Query) {
 	p.t.Helper()
-	scope := report.Scope{Projects: q.Projects, Regions: q.Regions, Types: q.Types}
+	of := report.FindingQuery{
+		Period: q.Period, Scope: report.Scope{Projects: q.Projects, Regions: q.Regions, Types: q.Types}, Kinds: report.AllKinds(),
+		SilentFor: pick(p.Rand, 0, 60*metering.Second, 3600*metering.Second, 7*86400*metering.Second),
+	}
 	var diff strings.Builder
-	diffTexts(&diff, "finding", p.findings(p.model, q.Period, scope, FormatFinding), p.findings(p.store, q.Period, scope, FormatFinding))
+	diffTexts(&diff, "finding", p.findings(p.model, of, FormatFinding), p.findings(p.store, of, FormatFinding))
 	if diff.Len() > 0 {
 		p.failf("the store finds other things than the model\nquery %s\n%s", FormatQuery(q), &diff)
 	}

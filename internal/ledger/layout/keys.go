@@ -22,6 +22,9 @@ const (
 
 	ClosedStates     = 'c'
 	ClosedQuantities = 'd'
+
+	EventSources = 'e'
+	ReusedIDs    = 'u'
 )
 
 // retracted ends the key that marks an observation as retracted.
