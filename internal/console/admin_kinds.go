@@ -82,7 +82,7 @@ func (k kind) showAll(v *visit) error {
 	body.rowPage = pageOf(v, all, func(t *thing, search string) bool {
 		return search == "" || contains(search, append([]string{t.ID}, t.Cells...)...)
 	})
-	v.show(page{template: "admin-list", title: capital(k.Many), body: body})
+	v.show(page{template: "admin-list", title: k.Title(), body: body})
 	return nil
 }
 
@@ -112,7 +112,7 @@ func (k kind) form(v *visit, t *thing, typed formValues, wrong mistakes) error {
 		body.Fields = append(body.Fields, f)
 	}
 	if t != nil {
-		title = capital(k.One) + " " + t.ID
+		title = k.OneTitle() + " " + t.ID
 	}
 	v.show(page{"admin-form", title, wrong.status, body})
 	return nil
@@ -217,6 +217,9 @@ func (k kind) remove(v *visit) error {
 
 // Title is the kind's name as a heading.
 func (k kind) Title() string { return capital(k.Many) }
+
+// OneTitle is the name of one of the kind as a heading.
+func (k kind) OneTitle() string { return capital(k.One) }
 
 // capital writes a word of ASCII as a heading begins.
 func capital(word string) string { return string(word[0]-'a'+'A') + word[1:] }
