@@ -1,6 +1,8 @@
 package console
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"time"
 )
@@ -33,10 +35,27 @@ func (c *Console) guard(next http.Handler) http.Handler {
 		paced.extend()
 		if r.Body != nil && r.Body != http.NoBody {
 			ignoreUnsupported(paced.control.SetReadDeadline(c.options.Wall().Add(c.options.SlowClientTimeout)))
-			r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
+			r.Body = http.MaxBytesReader(w, readForm{r.Body, paced.control}, maxFormBytes)
 		}
 		protected.ServeHTTP(paced, r)
 	})
+}
+
+// readForm is the body of a form, which must arrive within the timeout. Once it
+// is there the deadline is taken back: net/http goes on reading to notice when
+// the browser leaves.
+type readForm struct {
+	io.ReadCloser
+	control *http.ResponseController
+}
+
+// Read implements io.Reader.
+func (f readForm) Read(p []byte) (int, error) {
+	n, err := f.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		ignoreUnsupported(f.control.SetReadDeadline(time.Time{}))
+	}
+	return n, err
 }
 
 // pacedAnswer gives the browser the whole timeout again for each piece that is

@@ -1,0 +1,181 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/meterbook/meterbook/client"
+)
+
+// usageCharts shows one unit of a series: over time, and its largest groups.
+type usageCharts struct {
+	Tabs      []chartTab
+	Groupings []navLink
+	By        string // what is told apart, in words
+	Step      string // "day" or "month"
+	Unit      string // in words
+	Untotaled bool   // the report has no totals of it
+	Total     amount
+	Groups    []chartGroup // the largest first; the rest is the last one
+	Steps     []chartStep
+	Axis      chartAxis
+}
+
+// chartAxis is what the numbers at the side of the chart count, each worth so many
+// of the API's unit.
+type chartAxis struct {
+	Name  string
+	Worth int64
+}
+
+// chartTab is a unit to choose.
+type chartTab struct {
+	navLink
+	Total amount
+}
+
+// chartGroup is what is counted under one name.
+type chartGroup struct {
+	Label   string
+	Note    string // the API's own name, where the label is another one
+	Colour  int    // from 0; -1: the rest
+	Total   amount
+	Share   string // of the total, such as "12.3 %"
+	Bar     string // length in percent of the largest
+	Address string // that shows only it; "": there is none
+	values  []json.Number
+}
+
+// chartStep is a day or a month.
+type chartStep struct {
+	Label  string
+	Values []amount // of each group
+	Total  amount
+}
+
+// chartsOf shows the unit that the query wants, or else the first one; nil when
+// nothing was used.
+func chartsOf(q usageQuery, s *client.Series, d *directory) *usageCharts {
+	if len(s.Units) == 0 {
+		return nil
+	}
+	chosen := &s.Units[0]
+	for i := range s.Units {
+		if tabOf(&s.Units[i]) == q.unit {
+			chosen = &s.Units[i]
+		}
+	}
+	c := &usageCharts{Step: s.Step, Unit: sentence(unitWord(chosen.Unit)), Untotaled: !chosen.InTotals, Total: readable(chosen.Total, chosen.Unit)}
+	for i := range s.Units {
+		u := &s.Units[i]
+		label := sentence(unitWord(u.Unit))
+		if !u.InTotals {
+			label += " of backups"
+		}
+		to := q
+		to.unit = tabOf(u)
+		c.Tabs = append(c.Tabs, chartTab{navLink{label, to.address(), u == chosen}, readable(u.Total, u.Unit)})
+	}
+	for _, g := range groupings() {
+		to := q
+		to.by = g.Name
+		c.Groupings = append(c.Groupings, navLink{g.Label, to.address(), q.by == g.Name})
+		if q.by == g.Name {
+			c.By = strings.ToLower(g.Label)
+		}
+	}
+	c.addGroups(q, chosen, d)
+	c.addSteps(s, chosen)
+	return c
+}
+
+func tabOf(u *client.UnitSeries) unitTab {
+	if u.InTotals {
+		return unitTab(u.Unit)
+	}
+	return unitTab(u.Unit + "!")
+}
+
+func (c *usageCharts) addGroups(q usageQuery, u *client.UnitSeries, d *directory) {
+	add := func(g chartGroup, total json.Number) {
+		g.Total, g.Share, g.Bar = readable(total, u.Unit), percent(shareOf(total, u.Total)), "0"
+		largest := total
+		if len(c.Groups) > 0 {
+			largest = c.Groups[0].Total.Exact
+		}
+		g.Bar = hundredths(min(shareOf(total, largest), 100_00))
+		c.Groups = append(c.Groups, g)
+	}
+	for i := range u.Groups {
+		g := &u.Groups[i]
+		shown := groupOf(q, g.Key, d)
+		shown.Colour, shown.values = i, g.Values
+		add(shown, g.Total)
+	}
+	if o := u.Others; o != nil {
+		add(chartGroup{Label: fmt.Sprintf("%d others", o.Groups), Colour: -1, values: o.Values}, o.Total)
+	}
+}
+
+// groupOf names a group, and leads to what shows only it.
+func groupOf(q usageQuery, key string, d *directory) chartGroup {
+	id, err := strconv.ParseInt(key, 10, 64)
+	numbered := err == nil
+	switch {
+	case q.by == client.ByType:
+		return chartGroup{Label: typeLabel(key), Note: key, Address: q.with(func(q *usageQuery) { q.types = []string{key} }).address()}
+	case q.by == client.ByProject && numbered:
+		return chartGroup{Label: d.project(id).String(), Note: key, Address: q.with(func(q *usageQuery) { q.projects = []int64{id} }).address()}
+	case q.by == client.ByRegion && numbered:
+		return chartGroup{Label: d.region(id).String(), Note: key, Address: q.with(func(q *usageQuery) { q.regions = []int64{id} }).address()}
+	}
+	return chartGroup{Label: key}
+}
+
+func (c *usageCharts) addSteps(s *client.Series, u *client.UnitSeries) {
+	for i, first := range s.Steps {
+		step := chartStep{Label: stepLabel(first, s.Step), Total: readable(u.Values[i], u.Unit)}
+		for _, g := range c.Groups {
+			step.Values = append(step.Values, readable(g.values[i], u.Unit))
+		}
+		c.Steps = append(c.Steps, step)
+	}
+	c.Axis = axisOf(u)
+}
+
+// axisOf takes the readable unit of the largest step.
+func axisOf(u *client.UnitSeries) chartAxis {
+	largest := new(big.Rat)
+	for _, value := range u.Values {
+		if v, ok := new(big.Rat).SetString(string(value)); ok && v.Cmp(largest) > 0 {
+			largest = v
+		}
+	}
+	unit := readableUnitOf(largest, u.Unit)
+	return chartAxis{unit.name, unit.worth}
+}
+
+// stepLabel writes a step: "2024-07-01", or "2024-07" for a month.
+func stepLabel(first, step string) string {
+	if step != client.StepMonth {
+		return first
+	}
+	month, _, _ := strings.Cut(first[len("2006-"):], "-")
+	return first[:len("2006-")] + month
+}
+
+// percent writes hundredths of a percent.
+func percent(share int64) string { return hundredths(share) + " %" }
+
+func hundredths(n int64) string {
+	return grouped(fmt.Sprintf("%d.%02d", n/100, n%100))
+}
+
+// downloadName is that of the file: "meterbook-usage-2024-07-01-to-2024-07-31".
+func downloadName(q usageQuery) string {
+	return "meterbook-usage-" + q.days.From.String() + "-to-" + dayTime(q.days.To-1).Format(time.DateOnly)
+}
