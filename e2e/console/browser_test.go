@@ -86,7 +86,11 @@ func startChromium() (context.Context, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the browser: %w; install Debian's package chromium, or name another one in %s", err, chromiumVariable)
 	}
-	allocator, _ := chromedp.NewExecAllocator(context.Background(),
+	fonts, err := filepath.Abs("testdata/fonts.conf")
+	if err != nil {
+		return nil, err
+	}
+	allocator, _ := chromedp.NewExecAllocator(context.Background(), chromedp.Env("FONTCONFIG_FILE="+fonts),
 		chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
@@ -349,6 +353,12 @@ func (b *tab) fill(name, text string) {
 		b.press(kb.Backspace)
 		return
 	}
+	b.write(text)
+}
+
+// write types a text where the focus is.
+func (b *tab) write(text string) {
+	b.t.Helper()
 	b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, input.InsertText, input.InsertTextParams{Text: text})
 		return err
@@ -361,16 +371,51 @@ func (b *tab) press(key string, options ...chromedp.KeyOption) {
 	b.do(chromedp.KeyEvent(key, options...))
 }
 
-// back presses the button of the browser.
+// back presses the button of the browser. A page that the browser kept whole is
+// not loaded at once, so there is no event to wait for.
 func (b *tab) back() {
 	b.t.Helper()
-	b.do(chromedp.NavigateBack())
+	history := must(chromedp.Run(b.ctx, chromedp.NavigationEntries()))(b.t)
+	before := history.CurrentIndex - 1
+	if before < 0 {
+		b.t.Fatalf("there is nothing before %s", b.at())
+	}
+	must(chromedp.Call(b.ctx, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: history.Entries[before].ID}))(b.t)
+	b.until(func() bool {
+		now, err := chromedp.Run(b.ctx, chromedp.NavigationEntries())
+		return err == nil && now.CurrentIndex == before
+	})
+	// One that was kept whole loads itself anew; before, it is still of the type "navigate".
+	b.await("document.readyState === 'complete' && performance.getEntriesByType('navigation')[0].type !== 'navigate'")
+}
+
+// await waits until an expression is true, on whatever page that is.
+func (b *tab) await(expression string) {
+	b.t.Helper()
+	b.until(func() bool {
+		is, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](expression))
+		return err == nil && is // an error: the page changes right now
+	})
+}
+
+func (b *tab) until(done func() bool) {
+	b.t.Helper()
+	late := time.After(stepTimeout)
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for !done() {
+		select {
+		case <-late:
+			b.t.Fatalf("waited in vain for %s, at %s", stepTimeout, b.at())
+		case <-again.C:
+		}
+	}
 }
 
 // signIn fills the form of /signin. The page behind it must be there.
 func (b *tab) signIn(token string) {
 	b.t.Helper()
-	b.fill("API key", token)
+	b.fill("Token", token)
 	if status := b.follow("button", "Sign in"); status != http.StatusOK || strings.HasPrefix(b.at(), "/signin") {
 		b.t.Fatalf("sign-in: status %d at %s\n%s", status, b.at(), b.text("body"))
 	}

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"testing"
 
 	_ "embed"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -70,8 +70,9 @@ const overflows = `(() => {
     const tell = what => found.push(what + ': ' + e.outerHTML.slice(0, 160));
     if (root.scrollWidth > innerWidth && r.right > innerWidth + 1 && !inScroller(e)) tell('reaches to ' + Math.round(r.right));
     const says = [...e.childNodes].some(n => n.nodeType === Node.TEXT_NODE && n.data.trim());
-    if (says && /hidden|clip/.test(s.overflowX) && e.scrollWidth > e.clientWidth + 1 && s.textOverflow !== 'ellipsis') tell('is cut');
-    if (says && s.textOverflow === 'ellipsis' && e.scrollWidth > e.clientWidth && !e.title && !(e.parentElement || {}).title) tell('is cut and has no title');
+    const cut = /hidden|clip/.test(s.overflowX) && e.scrollWidth > e.clientWidth + 1 && e.innerText;
+    if (cut && s.textOverflow !== 'ellipsis') tell('is cut');
+    if (cut && s.textOverflow === 'ellipsis' && !e.closest('[title]')) tell('is cut and has no title');
     if (/^(BUTTON|TH|TD|SUMMARY|LABEL)$/.test(e.tagName) && says && e.clientWidth && e.scrollWidth > e.clientWidth + 1 && s.overflowX === 'visible') tell('reaches out of its box');
     if (/auto|scroll/.test(s.overflowX) && e.scrollWidth > e.clientWidth + 1 && e.tabIndex < 0 && !e.querySelector('a, button, input')) tell('scrolls and cannot be focused');
   }
@@ -149,20 +150,19 @@ func (b *tab) checkWeight(what string) {
 }
 
 // look opens a page on all screens, light and dark, and judges what is seen.
-func look(t *testing.T, b *tab, name, path string) {
-	t.Helper()
+func (b *tab) look(name, path string) {
+	b.t.Helper()
+	must(chromedp.Call(b.ctx, network.SetCacheDisabled, network.SetCacheDisabledParams{CacheDisabled: true}))(b.t)
 	for _, s := range []screen{desktop, tablet, phone} {
 		b.size(s)
 		for _, scheme := range schemes {
 			b.prefer(scheme)
 			b.open(path)
 			what := fmt.Sprintf("%s, %s, %s", name, s.name, scheme)
-			b.checkLayout(what)
-			if s != tablet {
-				b.checkAxe(what)
-				b.picture(name + "-" + s.name + "-" + scheme)
-			}
 			b.checkWeight(what)
+			b.checkLayout(what)
+			b.checkAxe(what)
+			b.picture(name + "-" + s.name + "-" + scheme)
 		}
 	}
 }
