@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"path"
 	"time"
@@ -58,7 +59,9 @@ func New(o Options) *Console {
 		o.SlowClientTimeout = DefaultSlowClientTimeout
 	}
 	c := &Console{options: o, assets: loadAssets(), sessions: newSessions(o.Clock, o.Random), attempts: newAttempts(o.Clock), reference: readReference(o.OpenAPI)}
-	c.pages = parsePages(c.functions())
+	functions := c.functions()
+	maps.Copy(functions, resourceFunctions())
+	c.pages = parsePages(functions)
 	c.mux = c.handlers()
 	return c
 }
@@ -89,7 +92,7 @@ type route struct {
 // routes.
 func (c *Console) handlers() *http.ServeMux {
 	mux := http.NewServeMux()
-	for _, r := range c.routes() {
+	for _, r := range append(c.routes(), resourceRoute()) {
 		mux.Handle(r.pattern, c.guard(c.signedIn(r)))
 	}
 	for pattern, do := range map[string]http.HandlerFunc{
