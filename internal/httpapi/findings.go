@@ -27,7 +27,7 @@ type findingBody struct {
 	Observations *[]foundQuantityBody `json:"observations"`
 	Source       *string              `json:"source"`
 	ID           *string              `json:"id"`
-	Times        *uint64              `json:"times"`
+	Times        *int64               `json:"times"`
 }
 
 // Limits of how long a resource must not have been heard of to be silent.
@@ -78,7 +78,7 @@ func bodyOfFinding(f *report.Finding) findingBody {
 	b := findingBody{
 		Kind: f.Kind.String(), Type: f.Resources[0].Type.String(), ResourceID: f.Resources[0].ID.String(),
 		From: timestamp(f.From), To: timestamp(f.To), Minutes: given(f.Minutes),
-		Source: given(f.Name.Source), ID: given(f.Name.ID), Times: given(f.Times),
+		Source: given(f.Name.Source), ID: given(f.Name.ID), Times: given(int64(f.Times)),
 	}
 	for _, k := range f.Resources {
 		b.Resources = append(b.Resources, foundResourceBody{k.Project, k.Region})

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/meterbook/meterbook/internal/metering"
 )
 
 // traffic is the NDJSON line of a quantity of port 7 in the hours [from, to) of
@@ -34,12 +36,12 @@ func TestFindingsAreTold(t *testing.T) {
 	want := `{"count":2,"results":[` +
 		`{"kind":"id_in_two_projects","type":"instance","resource_id":"3c90c3cc-0d44-4b50-8888-000000000001",` +
 		`"resources":[{"project_id":1,"region_id":76},{"project_id":2,"region_id":76},{"project_id":3,"region_id":76}],` +
-		`"from":"2024-07-01T00:00:00Z","to":"2024-07-02T00:00:00Z","minutes":1440,"billing_metric_name":null,"billing_value_unit":null,"observations":null},` +
+		`"from":"2024-07-01T00:00:00Z","to":"2024-07-02T00:00:00Z","minutes":1440,"billing_metric_name":null,"billing_value_unit":null,"observations":null,"source":null,"id":null,"times":null},` +
 		`{"kind":"overlapping_windows","type":"egress_traffic","resource_id":"3c90c3cc-0d44-4b50-8888-000000000007",` +
 		`"resources":[{"project_id":2,"region_id":76}],` +
 		`"from":"2024-07-01T02:00:00Z","to":"2024-07-01T03:00:00Z","minutes":null,"billing_metric_name":"egress_traffic_vm_gbs","billing_value_unit":"bytes",` +
 		`"observations":[{"source":"/s","id":"t1","from":"2024-07-01T01:00:00Z","to":"2024-07-01T03:00:00Z","quantity":5},` +
-		`{"source":"/s","id":"t2","from":"2024-07-01T02:00:00Z","to":"2024-07-01T04:00:00Z","quantity":5}]}]}`
+		`{"source":"/s","id":"t2","from":"2024-07-01T02:00:00Z","to":"2024-07-01T04:00:00Z","quantity":5}],"source":null,"id":null,"times":null}]}`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -106,7 +108,7 @@ func TestWrongQuestionsForFindingsAreRefused(t *testing.T) {
 		"?from=2024-07-02&to=2024-07-01":         {"to"},
 		"?from=2024-02-30&to=2024-07-01":         {"from"},
 		"?from=2024-07-01&to=2024-07-02&limit=0": {"limit"},
-		"?from=2024-07-01&to=2024-07-02&limit=1001&kind=x": {"kind", "limit"},
+		"?from=2024-07-01&to=2024-07-02&limit=1001&kind=x&silent_days=0": {"kind", "limit", "silent_days"},
 	} {
 		var got []string
 		for field := range s.ask("GET", findingsPath+query, s.root, "").invalid() {
@@ -114,6 +116,32 @@ func TestWrongQuestionsForFindingsAreRefused(t *testing.T) {
 		}
 		if slices.Sort(got); !slices.Equal(got, want) {
 			t.Errorf("%q: invalid %q, want %q", query, got, want)
+		}
+	}
+}
+
+func TestFindingsAreToldByKind(t *testing.T) {
+	t.Parallel()
+	s, acme, other := smelling(t)
+	s.send(other, strings.Replace(machine("2", "2"), `"id":"2"`, `"id":"1"`, 1)).want(422)
+	s.clock.advance(9 * 24 * 3600 * metering.Second)
+	ask := func(token, query string) string {
+		return string(s.ask("GET", findingsPath+"?from=2025-01-15&to=2025-01-26&"+query, token, "").want(200).body)
+	}
+	reused := ask(other, "kind=id_reused")
+	want := `{"count":1,"results":[{"kind":"id_reused","type":"instance","resource_id":"3c90c3cc-0d44-4b50-8888-000000000001","resources":[{"project_id":2,"region_id":76}],`
+	if !strings.HasPrefix(reused, want) || !strings.HasSuffix(reused, `"source":"/s","id":"1","times":1}]}`) {
+		t.Errorf("got %s\nwant %s", reused, want)
+	}
+	for _, c := range []struct {
+		token, query string
+		count        int
+	}{
+		{acme, "kind=id_reused", 0}, {s.root, "kind=id_in_two_projects", 1}, {s.root, "kind=overlapping_windows", 0}, {s.root, "", 2},
+		{s.root, "kind=silent_resources", 4}, {other, "kind=silent_resources&limit=1", 2}, {s.root, "kind=silent_resources&silent_days=3650", 0},
+	} {
+		if body := decode[listBody[any]](s.ask("GET", findingsPath+"?from=2025-01-15&to=2025-01-26&"+c.query, c.token, "").want(200)); body.Count != c.count {
+			t.Errorf("%q: %d findings, want %d", c.query, body.Count, c.count)
 		}
 	}
 }

@@ -74,6 +74,7 @@ func components() map[string]any {
 	maps.Copy(schemas, eventSchemas())
 	maps.Copy(schemas, administrationSchemas())
 	maps.Copy(schemas, findingsSchemas())
+	maps.Copy(schemas, sourcesSchemas())
 	maps.Copy(schemas, auditSchemas())
 	maps.Copy(schemas, seriesSchemas())
 	maps.Copy(schemas, maintenanceSchemas())

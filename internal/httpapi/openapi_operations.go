@@ -38,6 +38,7 @@ func operationTexts() map[string]operationText {
 	maps.Copy(texts, managedTexts("/v1/regions", "region", "Region", "Regions come into being by themselves when they are first seen in an event; register them to name them."))
 	maps.Copy(texts, maintenanceTexts())
 	maps.Copy(texts, findingsTexts())
+	maps.Copy(texts, sourcesTexts())
 	maps.Copy(texts, auditTexts())
 	maps.Copy(texts, seriesTexts())
 	maps.Copy(texts, operationalTexts())

@@ -67,6 +67,7 @@ func (s *Server) table() map[string]endpoint {
 		"/v1/regions":       collection(access.Reader, listRegions, createRegion),
 		"/v1/regions/{id}":  item(access.Reader, getRegion, updateRegion, deleteRegion),
 		seriesPath:          {http.MethodPost: {role: access.Reader, do: usageSeries}},
+		sourcesPath:         {http.MethodGet: {role: access.Admin, do: listSources}},
 		findingsPath:        {http.MethodGet: {role: access.Admin, do: listFindings}},
 		auditPath:           {http.MethodGet: {role: access.Reader, do: explainResource}},
 

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"unicode/utf8"
 
@@ -149,6 +150,15 @@ func (c *LagCounts) Count(lag metering.Instant) {
 	}
 	if c[i]++; c[i] == 0 {
 		c[i]-- // it stays at the greatest number
+	}
+}
+
+// Add adds other counts.
+func (c *LagCounts) Add(d *LagCounts) {
+	for i := range c {
+		if c[i] += d[i]; c[i] < d[i] {
+			c[i] = math.MaxUint32 // it stays at the greatest number
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/report"
@@ -139,7 +140,7 @@ func addDay(s *report.Source, d report.SourceDay) {
 // sampled keeps at most two of a code and six in all, the last ones.
 func sampled(samples []report.RejectionSample, h *heard) []report.RejectionSample {
 	name, why := h.submission.Observation.Name, h.outcome.Rejected
-	samples = append(samples, report.RejectionSample{At: h.submission.ReceivedAt, ID: name.ID, Field: why.Field, Message: why.Message, Code: why.Code})
+	samples = append(samples, report.RejectionSample{At: h.submission.ReceivedAt, ID: name.ID, Field: why.Field, Message: strings.ToValidUTF8(why.Message[:min(len(why.Message), 256)], ""), Code: why.Code})
 	ofCode := 0
 	for _, s := range samples {
 		if s.Code == why.Code {

@@ -21,7 +21,7 @@ func Run(t *testing.T, open Open) {
 		identities(), contents(), retractions(), retractionNames(),
 		states(), tiedStates(), hiddenStates(), samples(), edges(), lineStories(),
 		quantities(), corrections(), windows(),
-		sharedIDs(), overlaps(), inspections(),
+		sharedIDs(), overlaps(), inspections(), silences(), sources(),
 		audits(), pasts(), unaudited(),
 		selections(), orders(), exactOrders(), pages(), snapshots(),
 		directories(), deletions(), ownerships(), lifecycles(),
