@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -91,7 +90,7 @@ func (c *Console) leave(w http.ResponseWriter, r *http.Request, reason string) {
 func (v *visit) fail(err error) {
 	var refused *client.Error
 	switch {
-	case errors.Is(err, context.Canceled) && v.r.Context().Err() != nil:
+	case v.r.Context().Err() != nil:
 		return // nobody waits for the answer
 	case !errors.As(err, &refused):
 		v.c.options.Logger.Error("show a page", "path", v.r.Pattern, "error", err)
