@@ -17,6 +17,12 @@ const (
 	// OverlappingWindows: two windows of one meter of a resource overlap without
 	// being equal, and are added up.
 	OverlappingWindows = "overlapping_windows"
+	// ReusedID: an id of a source was sent again with other content, and refused;
+	// what was stored first counts.
+	ReusedID = "id_reused"
+	// SilentResource: a resource still counts, but nothing was heard of it for
+	// long. It is found only when it is asked for.
+	SilentResource = "silent_resources"
 )
 
 // Finding is something that is counted as it was told, but smells of a mistake of
@@ -26,8 +32,10 @@ type Finding struct {
 	Type       string          `json:"type"`
 	ResourceID string          `json:"resource_id"`
 	Resources  []FoundResource `json:"resources"` // those of that type and id that take part
-	From       time.Time       `json:"from"`      // it happens in [From, To)
-	To         time.Time       `json:"to"`
+	// It happens in [From, To). Of a ReusedID they are when it was refused first
+	// and last; a SilentResource was last heard of at From.
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
 	// Minutes is how many of [From, To) two or more projects count; of counted
 	// types whole UTC days count. Of IDInTwoProjects only.
 	Minutes int64 `json:"minutes,omitempty"`
@@ -36,6 +44,10 @@ type Finding struct {
 	BillingMetricName string          `json:"billing_metric_name,omitempty"`
 	BillingValueUnit  string          `json:"billing_value_unit,omitempty"`
 	Observations      []FoundQuantity `json:"observations,omitempty"`
+	// The name that was reused, and how often it was refused. Of ReusedID only.
+	Source string `json:"source,omitempty"`
+	ID     string `json:"id,omitempty"`
+	Times  int64  `json:"times,omitempty"`
 }
 
 // FoundResource is where a resource of a finding is.
@@ -64,9 +76,28 @@ type Findings struct {
 // from to before the UTC day of to. It shows at most limit, from 1 to 1000; 0 is
 // the server's default, 100. It takes the token of an admin key.
 func (c *Client) Findings(ctx context.Context, from, to time.Time, limit int) (*Findings, error) {
-	query := url.Values{"from": {from.UTC().Format(time.DateOnly)}, "to": {to.UTC().Format(time.DateOnly)}}
-	if limit != 0 {
-		query.Set("limit", strconv.Itoa(limit))
+	return c.FindingsOf(ctx, FindingsRequest{From: from, To: to, Limit: limit})
+}
+
+// FindingsRequest says what to look for. From and To are those of Findings.
+type FindingsRequest struct {
+	From, To   time.Time
+	Kind       string // one of the kinds; "": all but SilentResource
+	SilentDays int    // after which a resource is silent; 0: the server's default, 7
+	Limit      int    // from 1 to 1000; 0: the server's default, 100
+}
+
+// FindingsOf is Findings of one kind.
+func (c *Client) FindingsOf(ctx context.Context, r FindingsRequest) (*Findings, error) {
+	query := url.Values{"from": {r.From.UTC().Format(time.DateOnly)}, "to": {r.To.UTC().Format(time.DateOnly)}}
+	if r.Limit != 0 {
+		query.Set("limit", strconv.Itoa(r.Limit))
+	}
+	if r.SilentDays != 0 {
+		query.Set("silent_days", strconv.Itoa(r.SilentDays))
+	}
+	if r.Kind != "" {
+		query.Set("kind", r.Kind)
 	}
 	return exchanged[Findings](ctx, c, call{method: http.MethodGet, path: "/v1/findings", query: query, safe: true}, nil)
 }
