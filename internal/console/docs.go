@@ -1,7 +1,9 @@
 package console
 
 import (
+	"compress/gzip"
 	"net/http"
+	"strings"
 
 	"github.com/meterbook/meterbook/internal/console/reference"
 	"github.com/meterbook/meterbook/internal/metering"
@@ -31,8 +33,35 @@ func (c *Console) showDocs(w http.ResponseWriter, r *http.Request) {
 	if isSecure(r) {
 		scheme = "https://"
 	}
-	c.render(w, page{template: "docs", title: "API", body: docsPage{c.reference, scheme + r.Host}}, f)
+	p := page{template: "docs", title: "API", body: docsPage{c.reference, scheme + r.Host}}
+	w.Header().Set("Vary", "Accept-Encoding")
+	if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		c.render(w, p, f)
+		return
+	}
+	packed := &packedAnswer{ResponseWriter: w, pack: gzip.NewWriter(w)}
+	c.render(packed, p, f)
+	if err := packed.pack.Close(); err != nil {
+		c.options.Logger.Debug("write an answer", "error", err)
+	}
 }
+
+// packedAnswer sends an answer as gzip: the reference is long and repeats itself,
+// and has no secret that its length could tell.
+type packedAnswer struct {
+	http.ResponseWriter
+	pack *gzip.Writer
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (p *packedAnswer) WriteHeader(status int) {
+	p.Header().Del("Content-Length")
+	p.Header().Set("Content-Encoding", "gzip")
+	p.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (p *packedAnswer) Write(text []byte) (int, error) { return p.pack.Write(text) }
 
 // docsPage is what the reference shows.
 type docsPage struct {
