@@ -22,7 +22,7 @@ func (v *view) overlay(q *report.Query, add func(*columns.ChangedLine)) []column
 	b.from, b.to = q.Period.Minutes(q.Now)
 	v.logged(b.irrelevant, b.add)
 	b.addCounted()
-	layers := []columns.Layer{{Base: v.base, Mask: masks(v.over, b.base)}}
+	layers := []columns.Layer{{Base: v.base, Mask: masks(v.over, b.base), Lasting: v.over != nil}}
 	if v.recent != nil {
 		layers = append(layers, columns.Layer{Base: v.recent, Mask: masks(b.recent)})
 	}

@@ -11,6 +11,9 @@ import (
 type Layer struct {
 	Base *Base
 	Mask []Mask
+	// Lasting tells that the first mask is the same in many reports, so that what
+	// is summed without its resources is worth keeping. It must never change.
+	Lasting bool
 }
 
 // Report answers a query from bases, the largest first, and what changed since.
@@ -20,6 +23,7 @@ func Report(q *report.Query, o *Overlay, layers ...Layer) *report.Report {
 	answer := &report.Report{Count: o.count, Close: func() {}}
 	for i, l := range layers {
 		s := newScan(q, l.Base.projectionFor(q, picked).readAt(q.Now), l.Mask)
+		s.lasting = l.Lasting
 		s.run(picked)
 		answer.Count += s.count
 		if totals := s.totals(); i == 0 {

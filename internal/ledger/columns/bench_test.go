@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"testing"
@@ -160,7 +161,7 @@ func BenchmarkProject(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				base.project(metering.Period{From: last - days, To: last + 1}, base.allGroups())
+				base.projectWhole(metering.Period{From: last - days, To: last + 1}, base.workers(runtime.GOMAXPROCS(0)))
 			}
 		})
 	}

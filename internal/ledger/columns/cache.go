@@ -26,7 +26,14 @@ type cache struct {
 type entry struct {
 	period metering.Period
 	ready  chan struct{}
-	built  *Projection
+	built  *Projection // nil, once ready: it could not be built
+}
+
+func (e *entry) rows() int {
+	if e.built == nil {
+		return 0
+	}
+	return e.built.rows()
 }
 
 // find returns the projection of the period, waiting while it is being built;
@@ -57,20 +64,36 @@ func (c *cache) takeLocked(period metering.Period) *entry {
 // get returns the projection of the period, building it if need be. However
 // many ask at once, it is built once.
 func (c *cache) get(period metering.Period, build func() *Projection) *Projection {
-	c.mu.Lock()
-	e := c.takeLocked(period)
-	if e == nil {
-		e = &entry{period: period, ready: make(chan struct{})}
-		c.mu.kept = append([]*entry{e}, c.mu.kept...)
+	for {
+		c.mu.Lock()
+		e := c.takeLocked(period)
+		if e == nil {
+			e = &entry{period: period, ready: make(chan struct{})}
+			c.mu.kept = append([]*entry{e}, c.mu.kept...)
+			c.mu.Unlock()
+			c.build(e, build)
+			c.trim()
+			return e.built
+		}
 		c.mu.Unlock()
-		e.built = build()
-		close(e.ready)
-		c.trim()
-		return e.built
+		if <-e.ready; e.built != nil {
+			return e.built
+		}
 	}
-	c.mu.Unlock()
-	<-e.ready
-	return e.built
+}
+
+// build builds what an entry is for. If that panics, because the base is damaged,
+// the entry goes, so that nobody waits for it.
+func (c *cache) build(e *entry, build func() *Projection) {
+	defer func() {
+		if e.built == nil {
+			c.mu.Lock()
+			c.mu.kept = slices.DeleteFunc(c.mu.kept, func(kept *entry) bool { return kept == e })
+			c.mu.Unlock()
+		}
+		close(e.ready)
+	}()
+	e.built = build()
 }
 
 // trim drops what was used longest ago beyond the limits; the latest stays.
@@ -81,7 +104,7 @@ func (c *cache) trim() {
 	for i, e := range c.mu.kept {
 		select {
 		case <-e.ready:
-			rows += e.built.rows()
+			rows += e.rows()
 		default: // being built: it will trim when it is there
 		}
 		if i > 0 && (i >= maxProjections || rows > maxProjectionRows) {
@@ -103,12 +126,12 @@ func (c *cache) periods() []metering.Period {
 }
 
 // Warm builds the projections that prev had, so that reports that moved from
-// prev to b do not wait for them.
+// prev to b do not wait for them. It takes one core: the others are for reports.
 func (b *Base) Warm(prev *Base) {
 	periods := prev.projections.periods()
 	slices.Reverse(periods)
 	for _, period := range periods {
-		b.projections.get(period, func() *Projection { return b.project(period, b.allGroups()) })
+		b.projections.get(period, func() *Projection { return b.projectWhole(period, 1) })
 	}
 }
 
@@ -120,7 +143,7 @@ func (b *Base) ProjectionRows() int {
 	for _, e := range b.projections.mu.kept {
 		select {
 		case <-e.ready:
-			rows += e.built.rows()
+			rows += e.rows()
 		default:
 		}
 	}

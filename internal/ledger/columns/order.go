@@ -22,13 +22,24 @@ func (k sortKey) of(row uint32) uint64 {
 
 // keysOf returns the keys that order rows, the first one deciding.
 func (r *reading) keysOf(order []report.OrderTerm) []sortKey {
-	var keys []sortKey
+	return r.keys(order, r.valueHigh, r.valueLow)
+}
+
+// pageKeys returns keys of the same order, of which the one number that nearly
+// always decides about a value comes before the exact ones.
+func (r *reading) pageKeys(order []report.OrderTerm) []sortKey {
+	return r.keys(order, r.valueRoughly, r.valueHigh, r.valueLow)
+}
+
+func (r *reading) keys(order []report.OrderTerm, value ...sortKey) (keys []sortKey) {
 	for _, term := range order {
-		switch {
-		case term.Field == report.ByLastName:
+		switch term.Field {
+		case report.ByLastName:
 			keys = append(keys, r.nameKey(term.Descending))
-		case term.Field == report.ByValue:
-			keys = append(keys, directed(term, r.valueHigh), directed(term, r.valueLow))
+		case report.ByValue:
+			for _, key := range value {
+				keys = append(keys, directed(term, key))
+			}
 		default:
 			keys = append(keys, directed(term, r.ascendingKey(term.Field)))
 		}
@@ -160,27 +171,47 @@ func (r *reading) valueLow(rows []uint32, keys []uint64) {
 	}
 }
 
-// valueRoughly orders values that fit 64 bits as they are, behind them all
-// others as equal. Nearly all fit, so that one number a row decides.
+// valueRoughly orders values by one number, in which few different ones are
+// alike.
 func (r *reading) valueRoughly(rows []uint32, keys []uint64) {
 	for i, n := range rows {
 		at := &r.row[n]
+		v := metering.Amount{}
 		if at.before != 0 || !r.whole {
-			hi, lo := r.scaled(n)
-			keys[i] = saturated(hi, lo)
-			continue
+			v = r.counts(int(n))
+		} else {
+			v = metering.Product(at.mult, uint64(min(at.to, r.until)-at.from))
 		}
-		v := metering.Product(at.mult, uint64(min(at.to, r.until)-at.from))
-		hi, lo := bits.Mul64(v.Lo, r.slots[at.slot].factor)
-		keys[i] = saturated(hi|v.Hi, lo)
+		keys[i] = roughly(v, r.slots[at.slot].factor)
 	}
 }
 
-func saturated(hi, lo uint64) uint64 {
-	if hi != 0 {
+// roughFrom is where numbers of roughly begin that are not exact.
+const roughFrom = 1 << 63
+
+// roughly returns v * factor, if it is below 2^63. A greater one becomes 1, its
+// length over 64 bits as 7 bits, and the 56 bits behind its first one: such
+// numbers compare as the values do, as far as they differ.
+func roughly(v metering.Amount, factor uint64) uint64 {
+	if hi, lo := bits.Mul64(v.Lo, factor); hi|v.Hi == 0 && lo < roughFrom {
+		return lo
+	}
+	return roughlyLarge(v, factor)
+}
+
+func roughlyLarge(v metering.Amount, factor uint64) uint64 {
+	carry, lo := bits.Mul64(v.Lo, factor)
+	over, hi := bits.Mul64(v.Hi, factor)
+	hi, more := bits.Add64(hi, carry, 0)
+	if over|more != 0 {
 		return 1<<64 - 1
 	}
-	return lo
+	length, first := 0, lo // the first 64 bits from the first one on
+	if hi != 0 {
+		length = bits.Len64(hi)
+		first = hi<<(64-length) | lo>>length
+	}
+	return roughFrom | uint64(length)<<56 | first<<1>>8
 }
 
 // scaled returns what a row counts at nine decimal places.

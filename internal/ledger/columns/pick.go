@@ -2,6 +2,7 @@ package columns
 
 import (
 	"iter"
+	"runtime"
 	"sort"
 
 	"github.com/meterbook/meterbook/internal/metering"
@@ -106,5 +107,5 @@ func (b *Base) projectionFor(q *report.Query, p picker) *Projection {
 	if selected < len(b.ids)/narrowShare {
 		return b.project(q.Period, b.groupsOf(p))
 	}
-	return b.projections.get(q.Period, func() *Projection { return b.project(q.Period, b.allGroups()) })
+	return b.projections.get(q.Period, func() *Projection { return b.projectWhole(q.Period, b.workers(runtime.GOMAXPROCS(0))) })
 }

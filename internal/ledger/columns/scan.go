@@ -18,10 +18,16 @@ type scan struct {
 	match *matcher
 	order []report.OrderTerm
 	most  int // the number of rows that the page may need
+	// lasting is set when the first mask is the same in many reports.
+	lasting bool
 
 	count int
 	sums  []sum // by slot
 	rows  []uint32
+	// summed is set when the rows have been counted and summed already, so that
+	// only the page is looked for.
+	summed bool
+	memory [blockRows]uint32
 }
 
 // sum is what a slot's rows count, and how many they are.
@@ -54,51 +60,70 @@ func pageEnd(q *report.Query) int {
 // so that what a step read is still in the processor's cache in the next.
 const blockRows = 1024
 
-// run scans the rows of the groups that p selects: block by block it selects
-// rows, sums them, and keeps those that may be on the page. Afterwards rows
-// holds the first ones in the report's order, at least as many as the page
-// needs.
+// run counts and sums the rows of the groups that p selects, and finds those that
+// may be on the page: block by block it selects rows, sums them, and keeps the
+// first ones. Afterwards rows holds those in the report's order, at least as
+// many as the page needs.
+//
+// With a digest only blocks are read whose rows may come onto the page, if the
+// sums are known without reading.
 func (s *scan) run(p picker) {
+	digested := s.read.digest != nil && p.q.Projects.All
+	if digested {
+		s.summed = s.sumUp(p)
+	}
 	switch {
 	case canonical(s.order):
-		s.blocks(p, s.keepFirst)
+		s.inOrder(p, s.keepFirst, func() bool { return len(s.rows) >= s.most })
 	case s.most > maxHeap:
-		s.blocks(p, s.keepAll)
+		s.inOrder(p, s.keepAll, func() bool { return false })
 		s.read.sortRows(s.order, s.rows)
 	default:
-		keys := s.read.keysOf(s.order)
-		if s.order[0].Field == report.ByValue {
-			keys = append([]sortKey{directed(s.order[0], s.read.valueRoughly)}, keys...)
+		top := newTopRows(s.read.pageKeys(s.order), s.most)
+		if digested {
+			s.bestFirst(p, top)
+		} else {
+			s.inTurn(p, top.take)
 		}
-		top := newTopRows(keys, s.most)
-		s.blocks(p, top.take)
 		s.rows = top.sorted()
 	}
 }
 
-// blocks sums the selected rows and hands them to keep, block by block. Groups
-// that stand side by side are scanned as one: most are smaller than a block.
-func (s *scan) blocks(p picker, keep func(rows []uint32)) {
-	var memory [blockRows]uint32
-	through := func(from, to int) {
-		for ; from < to; from += blockRows {
-			rows := s.match.selects(from, min(from+blockRows, to), memory[:])
-			s.add(rows)
-			keep(rows)
+// inOrder reads the selected rows from the first one on, until no more are
+// wanted and all have been summed.
+func (s *scan) inOrder(p picker, keep func(rows []uint32), enough func() bool) {
+	for _, r := range s.runs(p) {
+		for from := r.from; from < r.to; from += blockRows {
+			if s.summed && enough() {
+				return
+			}
+			s.through(from, min(from+blockRows, r.to), keep)
 		}
 	}
-	runs := s.runs(p)
-	if first := s.order[0]; first.Field == report.ByProject && first.Descending && s.most <= maxHeap {
-		for _, r := range slices.Backward(runs) { // otherwise each row would come before all that were kept
-			for from := (r.to - 1 - r.from) / blockRows * blockRows; from >= 0; from -= blockRows {
-				through(r.from+from, min(r.from+from+blockRows, r.to))
-			}
-		}
+}
+
+// inTurn reads all selected rows: the last projects first where those are looked
+// for, otherwise each row would come before all that were kept.
+func (s *scan) inTurn(p picker, keep func(rows []uint32)) {
+	if first := s.order[0]; first.Field != report.ByProject || !first.Descending {
+		s.inOrder(p, keep, func() bool { return false })
 		return
 	}
-	for _, r := range runs {
-		through(r.from, r.to)
+	for _, r := range slices.Backward(s.runs(p)) {
+		for from := (r.to - 1 - r.from) / blockRows * blockRows; from >= 0; from -= blockRows {
+			s.through(r.from+from, min(r.from+from+blockRows, r.to), keep)
+		}
 	}
+}
+
+// through sums the selected ones of at most a block's rows, unless all have been
+// summed, and hands them to keep.
+func (s *scan) through(from, to int, keep func(rows []uint32)) {
+	rows := s.match.selects(from, to, s.memory[:])
+	if !s.summed {
+		s.add(rows)
+	}
+	keep(rows)
 }
 
 // rowRun is the rows [from, to).
@@ -106,6 +131,9 @@ type rowRun struct{ from, to int }
 
 // runs returns the rows of the selected groups.
 func (s *scan) runs(p picker) (runs []rowRun) {
+	if p.everything() {
+		return []rowRun{{0, s.read.rows()}}
+	}
 	groups := s.read.groups
 	for i := range p.among(len(groups), func(i int) *group { return groups[i].group }) {
 		if n := len(runs); n > 0 && runs[n-1].to == groups[i].from {

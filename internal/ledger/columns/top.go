@@ -14,8 +14,9 @@ type topRows struct {
 	rows []topRow
 
 	// Memory for a block: its keys, rows before the root, rows like it so far.
-	numbers     [blockRows]uint64
-	ahead, like [blockRows]uint32
+	numbers [blockRows]uint64
+	ahead   [blockRows]topRow
+	like    [blockRows]uint32
 }
 
 // topRow is a row with its first key.
@@ -35,19 +36,40 @@ func (t *topRows) take(rows []uint32) {
 	if rows = rows[n:]; len(rows) == 0 || t.most == 0 {
 		return
 	}
-	for _, row := range t.beforeRoot(rows) {
-		if fresh := (topRow{t.keys[0].of(row), row}); t.compare(fresh, t.rows[0]) < 0 {
+	for _, fresh := range t.beforeRoot(rows) {
+		if t.compare(fresh, t.rows[0]) < 0 {
 			t.rows[0] = fresh
 			heap.Fix(t, 0)
 		}
 	}
 }
 
+// admits reports whether a row may be kept that is at or behind a place, and
+// whose keys are not before the given ones.
+func (t *topRows) admits(keys []uint64, from int) bool {
+	if len(t.rows) < t.most {
+		return true
+	}
+	if t.most == 0 {
+		return false
+	}
+	root := t.rows[0]
+	if keys[0] != root.key {
+		return keys[0] < root.key
+	}
+	for i, key := range keys[1:] {
+		if of := t.keys[i+1].of(root.row); key != of {
+			return key < of
+		}
+	}
+	return from < int(root.row)
+}
+
 // beforeRoot returns those of the rows that come before the root, one key after
 // the other, so that most rows are done with after the first one.
-func (t *topRows) beforeRoot(rows []uint32) []uint32 {
+func (t *topRows) beforeRoot(rows []uint32) []topRow {
 	root := t.rows[0]
-	n, level, limit := 0, rows, root.key
+	n, decided, level, limit := 0, 0, rows, root.key
 	for i, key := range t.keys {
 		if i > 0 {
 			limit = key.of(root.row)
@@ -56,7 +78,7 @@ func (t *topRows) beforeRoot(rows []uint32) []uint32 {
 		key(level, numbers)
 		for at, number := range numbers { // no branch: whether rows are alike cannot be guessed
 			row := level[at]
-			t.ahead[n], t.like[same] = row, row
+			t.ahead[n], t.like[same] = topRow{number, row}, row
 			if number < limit {
 				n++
 			}
@@ -64,13 +86,18 @@ func (t *topRows) beforeRoot(rows []uint32) []uint32 {
 				same++
 			}
 		}
-		level = t.like[:same]
+		if level = t.like[:same]; i == 0 {
+			decided = n
+		}
 	}
 	for _, row := range level { // like the root in all keys
 		if row < root.row {
-			t.ahead[n] = row
+			t.ahead[n].row = row
 			n++
 		}
+	}
+	for i := range t.ahead[decided:n] { // by another key: the first one is alike
+		t.ahead[decided+i].key = root.key
 	}
 	return t.ahead[:n]
 }
