@@ -47,14 +47,15 @@ func showResource(v *visit) error {
 	if err != nil {
 		return err
 	}
+	of, typeKnown := metering.ResourceTypeNamed(q.resource.Type)
+	if _, isID := metering.ParseUUID(q.resource.ID); !typeKnown || !isID {
+		return v.resourceRefused(&q, &client.Error{Status: http.StatusNotFound})
+	}
 	account, err := v.api.Account(v.r.Context(), q.request())
 	if err != nil {
 		return v.resourceRefused(&q, err)
 	}
-	of, known := metering.ResourceTypeNamed(q.resource.Type)
-	if !known {
-		return &client.Error{Status: http.StatusNotFound} // the API has said so before
-	}
+	q.resource = account.Resource // its id in lower case
 	others, err := v.elsewhere(&q, of)
 	if err != nil {
 		return err

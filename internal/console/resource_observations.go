@@ -95,7 +95,7 @@ func (v *visit) observations(q *resourceQuery, of metering.ResourceType, a *clie
 func (q *resourceQuery) observationRow(of metering.ResourceType, a *client.Account, o *client.Observation) observationRow {
 	row := observationRow{
 		Number: o.Number, Status: o.Status, Kind: statusKinds()[o.Status], Source: o.Source, ID: o.ID,
-		Time: exactTime(o.Time), Received: exactTime(o.ReceivedAt.Truncate(time.Millisecond)), Lag: lagText(o.ReceivedAt.Sub(o.Time)), Says: saysText(of, o.Data),
+		Time: exactTime(o.Time), Received: exactTime(o.ReceivedAt.Truncate(time.Millisecond)), Lag: delayText(o.ReceivedAt.Sub(o.Time)), Says: saysText(of, o.Data),
 	}
 	if text, err := json.MarshalIndent(o.Data, "", "  "); err == nil {
 		row.Data = string(text)
@@ -176,11 +176,11 @@ func windowEnd(value any) string {
 	return text
 }
 
-// lagText is how long after its event time something was received.
-func lagText(lag time.Duration) string {
+// delayText is how long after its event time something was received.
+func delayText(lag time.Duration) string {
 	switch {
 	case lag < 0:
-		return "told " + lagText(-lag) + " ahead"
+		return "told " + delayText(-lag) + " ahead"
 	case lag < time.Second:
 		return fmt.Sprintf("%d ms", lag/time.Millisecond)
 	case lag < time.Minute:

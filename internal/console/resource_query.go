@@ -54,7 +54,7 @@ func readResource(r *http.Request, now time.Time) (resourceQuery, error) {
 // pathNumber reads an id in the path; what is none is 0, which names nothing.
 func pathNumber(r *http.Request, name string) int64 {
 	n, err := strconv.ParseInt(r.PathValue(name), 10, 64)
-	if err != nil {
+	if err != nil || strconv.FormatInt(n, 10) != r.PathValue(name) {
 		return 0
 	}
 	return n
