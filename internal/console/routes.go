@@ -12,7 +12,7 @@ func (c *Console) routes() []route {
 	return append([]route{
 		{"GET /usage", "Usage", reader, showUsage},
 		{"GET /usage/download", "", reader, downloadUsage},
-	}, adminRoutes()...)
+	}, append(sourcesRoutes(), adminRoutes()...)...)
 }
 
 // allows reports whether a key with these roles may see the page. An admin may

@@ -1,0 +1,101 @@
+package console
+
+import (
+	"fmt"
+	"math/bits"
+	"strings"
+
+	"github.com/meterbook/meterbook/client"
+)
+
+// strip is a small chart of how much came, one bar a step, as the paths of an
+// SVG. Heights grow with the logarithm, so that a trickle is seen beside a flood,
+// and a step without any event cannot be taken for little.
+type strip struct {
+	Width, Height int
+	// Accepted, Refused and Gaps are paths: bars of accepted events, marks of
+	// refused ones, and steps in which nothing came though the source was known.
+	Accepted, Refused, Gaps string
+	Label                   string // what it shows, for those who do not see it
+	Empty                   int    // steps in which nothing came
+}
+
+const (
+	stripStep   = 5
+	stripHeight = 30
+	stripTop    = 4 // kept free for marks
+)
+
+// newStrip draws a series. first is the step in which the source was heard first:
+// what lies before is no gap. The last step is not over, so it is none either.
+func newStrip(what string, s *client.CountSeries, first int, at func(int) string) strip {
+	n := len(s.Accepted)
+	g := strip{Width: max(1, n*stripStep), Height: stripHeight}
+	most, refused, runs := int64(1), int64(0), []string{}
+	for i := range n {
+		most = max(most, s.Accepted[i])
+	}
+	var accepted, marks, gaps strings.Builder
+	began := -1
+	for i := range n {
+		x := i*stripStep + stripStep/2
+		if h := barHeight(s.Accepted[i], most); h > 0 {
+			fmt.Fprintf(&accepted, "M%d %dV%d", x, stripHeight, stripHeight-h)
+		}
+		if s.Rejected[i] > 0 {
+			refused += s.Rejected[i]
+			fmt.Fprintf(&marks, "M%d 0v3", x)
+		}
+		gap := s.Accepted[i]+s.Duplicates[i]+s.Rejected[i] == 0 && i > first && i < n-1
+		if gap {
+			g.Empty++
+			fmt.Fprintf(&gaps, "M%d %dh%d", i*stripStep, stripHeight-1, stripStep)
+		}
+		if gap && began < 0 {
+			began = i
+		}
+		if !gap && began >= 0 {
+			runs, began = append(runs, gapText(what, began, i, at)), -1
+		}
+	}
+	g.Accepted, g.Refused, g.Gaps = accepted.String(), marks.String(), gaps.String()
+	g.Label = stripLabel(what, n, refused, runs)
+	return g
+}
+
+func gapText(what string, from, to int, at func(int) string) string {
+	if to == from+1 {
+		return at(from)
+	}
+	return fmt.Sprintf("%d %ss from %s", to-from, what, at(from))
+}
+
+// runsTold is how many gaps are told in words; the numbers tell all.
+const runsTold = 3
+
+func stripLabel(what string, n int, refused int64, runs []string) string {
+	text := fmt.Sprintf("Accepted events by %s, %d %[1]ss", what, n)
+	switch {
+	case len(runs) == 0:
+		text += ", no gap"
+	case len(runs) > runsTold:
+		text += fmt.Sprintf(", %d gaps, the last one %s", len(runs), runs[len(runs)-1])
+	default:
+		text += ", nothing came in " + strings.Join(runs, ", ")
+	}
+	if refused > 0 {
+		text += fmt.Sprintf(", %d refused", refused)
+	}
+	return text
+}
+
+// barHeight is the height of a bar in pixels: 0 for nothing, at least 3 for
+// something.
+func barHeight(n, most int64) int {
+	if n == 0 {
+		return 0
+	}
+	const least = 3
+	room := stripHeight - stripTop - least
+	return least + room*bits.Len64(uint64(n)-1)/max(1, bits.Len64(uint64(most)-1))
+}
