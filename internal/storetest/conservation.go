@@ -69,8 +69,8 @@ func (s *Story) conservationQueries(drawn *rand.Rand) []report.Query {
 
 // Conserved fails unless the answer to q is the sum of the answers to the
 // questions that q falls apart into: its pages in every order, its projects, its
-// regions, its types, and, where q asks for nothing that changes with time, its
-// days and its months. Both sides come from the store, by different queries.
+// regions, its types, its series, and, where q asks for nothing that changes with
+// time, its days and its months. Both sides come from the store, by different queries.
 // Limit and Offset of q are not used.
 func Conserved(t testing.TB, r report.Reader, q report.Query) {
 	t.Helper()
@@ -80,6 +80,7 @@ func Conserved(t testing.TB, r report.Reader, q report.Query) {
 	c.totals()
 	c.pages()
 	c.scopes()
+	AssertConservedSeries(t, r, q)
 	if q.Tags == nil && (q.Where == nil || q.Where.Field == report.FilterID || q.Where.Field == report.FilterType) {
 		c.times()
 	}

@@ -45,6 +45,13 @@ func roundTotals(totals []report.Total) {
 
 func witnessConservation(t *testing.T, f fault) string {
 	t.Helper()
+	return witnessedConservation(t, func(clock func() metering.Instant) report.Store {
+		return &folding{Model: NewModel(clock), fault: f}
+	})
+}
+
+func witnessedConservation(t *testing.T, open func(clock func() metering.Instant) report.Store) string {
+	t.Helper()
 	w := &witness{TB: t}
 	for seed := byte(1); seed < 40 && !w.Failed(); seed++ {
 		ended := make(chan struct{})
@@ -55,7 +62,7 @@ func witnessConservation(t *testing.T, f fault) string {
 				bytes[i] = byte(i*i) * seed
 			}
 			story := NewStory(Draw(bytes))
-			store := &folding{Model: NewModel(func() metering.Instant { return story.Now }), fault: f}
+			store := open(func() metering.Instant { return story.Now })
 			if _, err := store.Submit(t.Context(), story.Submissions); err != nil {
 				w.Fatalf("submit: %v", err)
 			}

@@ -126,13 +126,19 @@ func spoiledTags(f *report.TagFilter) *report.TagFilter {
 
 // witnessFault plays histories into a faulty store until the fault is seen.
 func witnessFault(t *testing.T, f fault) string {
+	return witnessed(t, func(clock func() metering.Instant) report.Store {
+		return &folding{Model: NewModel(clock), fault: f}
+	})
+}
+
+func witnessed(t *testing.T, open func(clock func() metering.Instant) report.Store) string {
 	w := &witness{TB: t}
 	ended := make(chan struct{})
 	go func() { // that Fatalf can end
 		defer close(ended)
 		for first := uint64(0); first < 1000 && !w.Failed(); first += historiesPerStore {
 			clock := NewClock(minInstant)
-			b := &bench{t: w, store: &folding{Model: NewModel(clock.Now), fault: f}, clock: clock}
+			b := &bench{t: w, store: open(clock.Now), clock: clock}
 			playTogether(b, first, first+historiesPerStore-1)
 		}
 	}()

@@ -26,10 +26,14 @@ func (m *Model) Series(ctx context.Context, q report.SeriesQuery) (*report.Serie
 	steps := modelSteps(&q)
 	groups := modelGroups{}
 	for _, told := range m.resourcesLocked(&q.Query) {
+		flows := map[metering.Meter]*modelFlow{} // of the selected lines
 		for _, l := range told.lines(&q.Query) {
 			if selects(&q.Query, l) {
-				groups.add(&q, l, len(steps)).divide(told, &q, steps)
+				flows[l.meter] = groups.add(&q, l, len(steps))
 			}
+		}
+		if len(flows) > 0 {
+			told.divide(&q, steps, flows)
 		}
 	}
 	s := &report.Series{CompleteUntil: q.Now}
@@ -86,7 +90,6 @@ type modelFlow struct {
 	lines  int
 	total  *big.Int
 	values []*big.Int
-	last   *modelLine // that was added
 }
 
 func newModelFlow(steps int) *modelFlow {
@@ -117,19 +120,18 @@ func (g modelGroups) add(q *report.SeriesQuery, l *modelLine, steps int) *modelF
 		g[unit][key] = newModelFlow(steps)
 	}
 	f := g[unit][key]
-	f.last = l
 	f.lines++
 	f.total.Add(f.total, billionths(l))
 	return f
 }
 
-// divide adds what the last line counts in each step.
-func (f *modelFlow) divide(told *told, q *report.SeriesQuery, steps []metering.Period) {
+// divide adds to the flow of each meter what it counts in each step.
+func (r *told) divide(q *report.SeriesQuery, steps []metering.Period, flows map[metering.Meter]*modelFlow) {
 	for i, step := range steps {
 		part := q.Query
 		part.Period = step
-		for _, l := range told.lines(&part) {
-			if l.meter == f.last.meter {
+		for _, l := range r.lines(&part) {
+			if f := flows[l.meter]; f != nil {
 				f.values[i].Add(f.values[i], billionths(l))
 			}
 		}

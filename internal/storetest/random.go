@@ -250,6 +250,7 @@ func (p *player) compare(q report.Query) {
 		p.failf("the store differs from the model\nquery %s\n%s", FormatQuery(&q), diff)
 	}
 	p.compareAudit(q)
+	p.compareSeries(q)
 }
 
 func (p *player) failf(format string, args ...any) {

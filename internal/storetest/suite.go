@@ -23,6 +23,7 @@ func Run(t *testing.T, open Open) {
 		quantities(), corrections(), windows(),
 		sharedIDs(), overlaps(), inspections(), silences(), sources(),
 		audits(), pasts(), unaudited(),
+		serieses(),
 		selections(), orders(), exactOrders(), pages(), snapshots(),
 		directories(), deletions(), ownerships(), lifecycles(),
 	) {
