@@ -19,7 +19,7 @@ type observationTable struct {
 	Filters        []navLink // by status, with how many there are
 	Selected       string    // the term that they are behind; "": all
 	All            string    // address without any filter
-	Count          int       // of those selected
+	Total, Count   int       // of all, and of those selected
 	From, To       int       // the rows' places among them, from 1
 	Previous, Next string    // addresses; "": there is none
 }
@@ -64,11 +64,10 @@ func (v *visit) observations(q *resourceQuery, of metering.ResourceType, a *clie
 	if q.behind != nil {
 		t.Selected = termName(of, a, q.behind.Line, q.behind.Index)
 	}
-	total := 0
 	for _, n := range a.Statuses {
-		total += n
+		t.Total += n
 	}
-	t.Filters = append(t.Filters, navLink{fmt.Sprintf("all %d", total), t.All, q.status == "" && q.behind == nil})
+	t.Filters = append(t.Filters, navLink{fmt.Sprintf("all %d", t.Total), t.All, q.status == "" && q.behind == nil})
 	for _, status := range statusTexts() {
 		if n := a.Statuses[status.Name]; n > 0 {
 			address := q.with(func(o *resourceQuery) { o.behind, o.status, o.page = nil, status.Name, 1 }) + "#observations"
@@ -178,9 +177,14 @@ func windowEnd(value any) string {
 
 // delayText is how long after its event time something was received.
 func delayText(lag time.Duration) string {
+	if lag < 0 {
+		return durationText(-lag) + " ahead"
+	}
+	return durationText(lag) + " later"
+}
+
+func durationText(lag time.Duration) string {
 	switch {
-	case lag < 0:
-		return "told " + delayText(-lag) + " ahead"
 	case lag < time.Second:
 		return fmt.Sprintf("%d ms", lag/time.Millisecond)
 	case lag < time.Minute:

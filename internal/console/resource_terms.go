@@ -33,11 +33,10 @@ type termRow struct {
 	Minutes         int64
 	Multiplier      string // exact
 	MultiplierShown string // for people; "": the exact one will do
-	State, Product  string
+	Product         string
 	Shown           string // the product for people
 	Behind          string // address of the observations behind it; "": they are gone
 	Chosen          bool   // the observations below are those behind it
-	Closed          bool
 }
 
 // termGap stands for terms that another page shows.
@@ -62,60 +61,81 @@ func (q *resourceQuery) lineOf(of metering.ResourceType, a *client.Account, line
 	case metering.Counted:
 		shown.Formula = "what the source told of each window of time"
 	}
-	all := q.termRows(of, l, line)
-	products := make([]json.Number, len(all))
-	for i := range all {
-		products[i] = json.Number(all[i].Product)
-		shown.Minutes += all[i].Minutes
+	products := productsOf(l)
+	for i := range l.Segments {
+		shown.Minutes += l.Segments[i].Minutes
 	}
-	shown.Count, shown.Sum = len(all), timeline.Sum(products...)
+	shown.Count, shown.Sum = len(products), timeline.Sum(products...)
 	shown.Agrees = shown.Sum == l.Line.BillingValue.String()
-	from := min(q.terms, len(all)) / termsOfPage * termsOfPage
-	to := min(from+termsOfPage, len(all))
-	shown.Terms = all[from:to]
+	from := min(q.terms, len(products)) / termsOfPage * termsOfPage
+	to := min(from+termsOfPage, len(products))
+	for i := from; i < to; i++ {
+		shown.Terms = append(shown.Terms, q.termRow(of, l, line, i))
+	}
 	if from > 0 {
 		shown.Before = &termGap{from, timeline.Sum(products[:from]...), q.with(func(o *resourceQuery) { o.terms = from - termsOfPage }) + "#" + shown.Anchor}
 	}
-	if to < len(all) {
-		shown.After = &termGap{len(all) - to, timeline.Sum(products[to:]...), q.with(func(o *resourceQuery) { o.terms = to }) + "#" + shown.Anchor}
+	if to < len(products) {
+		shown.After = &termGap{len(products) - to, timeline.Sum(products[to:]...), q.with(func(o *resourceQuery) { o.terms = to }) + "#" + shown.Anchor}
 	}
 	return shown
 }
 
-// termRows are all terms of a line: days of closed months come before windows.
-func (q *resourceQuery) termRows(of metering.ResourceType, l *client.AccountLine, line int) (rows []termRow) {
-	plan := &timeline.Plan{Type: of, Size: sizeText}
+// productsOf are what the terms of a line come to: of segments, or of days of
+// closed months and then of windows.
+func productsOf(l *client.AccountLine) (products []json.Number) {
 	for i := range l.Segments {
-		s := &l.Segments[i]
-		row := termRow{
-			From: exactTime(s.From), To: exactTime(s.To), Minutes: s.Minutes, Multiplier: strconv.FormatInt(s.Multiplier, 10),
-			State: plan.State(s), Product: s.Product.String(), Shown: shownAmount(s.Product, l.Line.BillingValueUnit),
-		}
+		products = append(products, l.Segments[i].Product)
+	}
+	for i := range l.Days {
+		products = append(products, l.Days[i].Quantity)
+	}
+	for i := range l.Windows {
+		products = append(products, l.Windows[i].Quantity)
+	}
+	return products
+}
+
+// termRow is the term at a place of productsOf.
+func (q *resourceQuery) termRow(of metering.ResourceType, l *client.AccountLine, line, place int) termRow {
+	row := termRow{Number: place + 1}
+	product := json.Number("")
+	switch index := place - len(l.Days); {
+	case place < len(l.Segments):
+		s := &l.Segments[place]
+		row.From, row.To, product = termTime(s.From), termTime(s.To), s.Product
+		row.Minutes, row.Multiplier = s.Minutes, strconv.FormatInt(s.Multiplier, 10)
 		if of.Measure() == metering.Sized {
 			row.MultiplierShown = sizeText(s.Multiplier)
 		}
-		rows = append(rows, q.behindTerm(row, line, i))
+		q.behindTerm(&row, line, place)
+	case index < 0:
+		d := &l.Days[place]
+		row.From, row.To, product = termTime(d.FirstSeen), termTime(d.LastSeen), d.Quantity
+	default:
+		w := &l.Windows[index]
+		row.From, row.To, product = termTime(w.From), termTime(w.To), w.Quantity
+		q.behindTerm(&row, line, index)
 	}
-	for _, d := range l.Days {
-		rows = append(rows, termRow{From: exactTime(d.FirstSeen), To: exactTime(d.LastSeen), Product: d.Quantity.String(), Shown: shownAmount(d.Quantity, l.Line.BillingValueUnit), Closed: true})
+	row.Product, row.Shown = product.String(), shownAmount(product, l.Line.BillingValueUnit)
+	return row
+}
+
+// termTime leaves out the seconds of a whole minute, at which segments begin and
+// end.
+func termTime(t time.Time) string {
+	if t.Truncate(time.Minute).Equal(t) {
+		return t.UTC().Format("2006-01-02 15:04")
 	}
-	for i, w := range l.Windows {
-		row := termRow{From: exactTime(w.From), To: exactTime(w.To), Product: w.Quantity.String(), Shown: shownAmount(w.Quantity, l.Line.BillingValueUnit)}
-		rows = append(rows, q.behindTerm(row, line, i))
-	}
-	for i := range rows {
-		rows[i].Number = i + 1
-	}
-	return rows
+	return exactTime(t)
 }
 
 // behindTerm links a row to the observations behind it.
-func (q *resourceQuery) behindTerm(row termRow, line, index int) termRow {
+func (q *resourceQuery) behindTerm(row *termRow, line, index int) {
 	row.Behind = q.with(func(o *resourceQuery) {
 		o.behind, o.status, o.page = &client.Term{Line: line, Index: index}, "", 1
 	}) + "#observations"
 	row.Chosen = q.behind != nil && *q.behind == client.Term{Line: line, Index: index}
-	return row
 }
 
 // shownAmount is an amount for people, "" when the exact one reads as well.

@@ -77,7 +77,7 @@ func TestPageOfAResourceTellsWhyItsFigureIsWhatItIs(t *testing.T) {
 	for status, id := range map[string]string{"counted": "larger", "repeated": "said again", "superseded": "passed over", "retracted": "wrong"} {
 		page.shows(">"+status+" ", `<span class="mono name">`+id+"</span>")
 	}
-	page.shows("by r of /s, received", ": wrong unit", "repeats came of /s", "2024-07-03 10:00:05.123456", "196 days later")
+	page.shows("by r of /s, received", ": wrong unit", "repeats came of /s", "2024-07-03 10:00:05.123456", "196 days later, as number 3")
 	page.shows(`href="/sources/retract?id=larger&amp;project=10&amp;source=%2Fs"`).hides("id=wrong&amp;project")
 }
 
@@ -139,7 +139,7 @@ func TestResourceThatDoesNotExistForTheKeyIsNotShown(t *testing.T) {
 	s.send(history()...)
 	narrow := s.signedIn(s.key(client.NewKey{Roles: []string{client.RoleReader}, Projects: []int64{10}}))
 	page := narrow.get(volumePage + july).want(http.StatusOK)
-	narrow.get(strings.Replace(volumePage, "3c90c3cc", "3C90C3CC", 1)+july).want(http.StatusOK).shows(`<dd class="mono">3c90c3cc`)
+	narrow.get(strings.Replace(volumePage, "3c90c3cc", "3C90C3CC", 1) + july).want(http.StatusOK).shows(`<dd class="mono">3c90c3cc`)
 	page.shows("created").hides("moved here", "The same id elsewhere", "/resource/11/", "retract…")
 	narrow.get("/resource/11/76/volume/3c90c3cc-0d44-4b50-8888-0000000000a1" + july).want(http.StatusNotFound).shows("There is no such resource")
 	for _, path := range []string{"/resource/x/76/volume/3c90c3cc-0d44-4b50-8888-0000000000a1", "/resource/10/76/Volume/3c90c3cc-0d44-4b50-8888-0000000000a1", "/resource/10/76/volume/x", "/resource/010/76/volume/3c90c3cc-0d44-4b50-8888-0000000000a1", "/resource/10/76/volume/%2e%2e"} {
@@ -188,7 +188,7 @@ func TestSizesNeverReadAlike(t *testing.T) {
 func TestLagIsShort(t *testing.T) {
 	t.Parallel()
 	for lag, want := range map[time.Duration]string{
-		0: "0 ms", 1500 * time.Microsecond: "1 ms", 59 * time.Second: "59 s", time.Hour - 1: "59 min", 26*time.Hour + 5*time.Minute: "26 h 5 min", 49 * time.Hour: "2 days", -3 * time.Second: "told 3 s ahead",
+		0: "0 ms later", 1500 * time.Microsecond: "1 ms later", 59 * time.Second: "59 s later", time.Hour - 1: "59 min later", 26*time.Hour + 5*time.Minute: "26 h 5 min later", 49 * time.Hour: "2 days later", -3 * time.Second: "3 s ahead",
 	} {
 		if got := delayText(lag); got != want {
 			t.Errorf("%s: got %s, want %s", lag, got, want)
