@@ -25,8 +25,11 @@ func (a amount) Alike() bool {
 	return strings.ReplaceAll(a.Readable, ",", "") == a.Plain()
 }
 
-// readablePlaces are the digits after the point of readable amounts.
-const readablePlaces = 2
+// Readable amounts have two digits after the point, from 10,000 on none.
+const (
+	readablePlaces = 2
+	readableWhole  = 10_000
+)
 
 // scaled is a unit that people read instead, worth so many of the API's.
 type scaled struct {
@@ -47,7 +50,7 @@ func readableUnits(unit string) []scaled {
 	case "GBS":
 		return []scaled{{"GB·h", 3600}, {"GB·s", 1}}
 	case "MLS":
-		return []scaled{{"million calls", 1}}
+		return []scaled{{"billion calls", 1000}, {"million calls", 1}}
 	case "H":
 		return []scaled{{"h", 1}}
 	}
@@ -69,6 +72,15 @@ func unitWord(unit string) string {
 	return unit
 }
 
+// unitRank is the place of a unit among the tabs: first what most resources have.
+func unitRank(unit string) int {
+	ranks := map[string]int{"minutes": 1, "gbminutes": 2, metering.UnitBytes: 3, "GB": 4, "GBS": 5, "MLS": 6, "H": 7}
+	if rank, known := ranks[unit]; known {
+		return rank
+	}
+	return len(ranks) + 1
+}
+
 // readable writes a value of the API so that people see how much it is.
 func readable(value json.Number, unit string) amount {
 	a := amount{Exact: value, Unit: unit}
@@ -79,7 +91,11 @@ func readable(value json.Number, unit string) amount {
 	}
 	chosen := readableUnitOf(exact, unit)
 	shown := exact.Quo(exact, new(big.Rat).SetInt64(chosen.worth))
-	text := grouped(shown.FloatString(readablePlaces))
+	places := readablePlaces
+	if shown.Cmp(new(big.Rat).SetInt64(readableWhole)) >= 0 {
+		places = 0
+	}
+	text := grouped(shown.FloatString(places))
 	if text == "0" && shown.Sign() > 0 {
 		text = "< 0.01"
 	}
@@ -111,7 +127,10 @@ func grouped(decimal string) string {
 	return whole + "." + fraction
 }
 
-// shareOf is value/total in hundredths of a percent, rounded to the nearest; 0 of
+// wholeShare is the share of all.
+const wholeShare = 100_0
+
+// shareOf is value/total in tenths of a percent, rounded to the nearest; 0 of
 // nothing.
 func shareOf(value, total json.Number) int64 {
 	v, ok1 := new(big.Rat).SetString(string(value))
@@ -119,6 +138,6 @@ func shareOf(value, total json.Number) int64 {
 	if !ok1 || !ok2 || t.Sign() == 0 {
 		return 0
 	}
-	v.Quo(v, t).Mul(v, big.NewRat(100_00, 1)).Add(v, big.NewRat(1, 2))
+	v.Quo(v, t).Mul(v, big.NewRat(wholeShare, 1)).Add(v, big.NewRat(1, 2))
 	return new(big.Int).Quo(v.Num(), v.Denom()).Int64()
 }

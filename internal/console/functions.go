@@ -15,6 +15,7 @@ func (c *Console) functions() template.FuncMap {
 		"time":      utcText,
 		"dict":      dict,
 		"inc":       func(n int) int { return n + 1 },
+		"more":      func(n int) string { return strconv.Itoa(n-tagsShown) + " more" },
 		"count":     func(n int64) string { return grouped(strconv.FormatInt(n, 10)) },
 		"colour":    colourClass,
 		"rfc3339":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
@@ -35,6 +36,9 @@ func dict(pairs ...any) (map[string]any, error) {
 	}
 	return m, nil
 }
+
+// tagsShown is how many tags of a line are there at first.
+const tagsShown = 2
 
 // colours is how many groups of a chart have a colour of their own.
 const colours = 10

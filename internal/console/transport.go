@@ -35,7 +35,7 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	reader, writer := io.Pipe()
 	w := &pipedAnswer{header: http.Header{}, body: writer, head: make(chan struct{})}
-	unwatch := context.AfterFunc(ctx, func() { reader.CloseWithError(context.Cause(ctx)) })
+	unwatch := context.AfterFunc(ctx, func() { noteClosed(writer.CloseWithError(context.Cause(ctx))) })
 	go func() {
 		defer func() { w.end(recover()) }()
 		t.handler.ServeHTTP(w, asked)

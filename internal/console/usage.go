@@ -77,7 +77,7 @@ func (a *usageAnswer) ask(v *visit, q usageQuery, valid bool) (refused *client.E
 // to answer.
 func isInvalid(err error, refused **client.Error) bool {
 	var e *client.Error
-	if !errors.As(err, &e) || (e.Status != http.StatusBadRequest && e.Status != http.StatusNotFound) {
+	if !errors.As(err, &e) || e.Status != http.StatusBadRequest {
 		return false
 	}
 	*refused = e
@@ -88,7 +88,7 @@ func isInvalid(err error, refused **client.Error) bool {
 // form, and with what the API refused.
 func messagesOf(wrong metering.FieldErrors, refused *client.Error) []string {
 	var messages []string
-	for _, name := range []string{"period", "by", "sort", "page", "size"} {
+	for _, name := range []string{"period", "tags", "by", "sort", "page", "size"} {
 		messages = append(messages, wrong[name]...)
 	}
 	if refused != nil {

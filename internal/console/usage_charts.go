@@ -1,9 +1,11 @@
 package console
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,6 +65,7 @@ func chartsOf(q usageQuery, s *client.Series, d *directory) *usageCharts {
 	if len(s.Units) == 0 {
 		return nil
 	}
+	slices.SortStableFunc(s.Units, func(a, b client.UnitSeries) int { return cmp.Compare(unitRank(a.Unit), unitRank(b.Unit)) })
 	chosen := &s.Units[0]
 	for i := range s.Units {
 		if tabOf(&s.Units[i]) == q.unit {
@@ -102,12 +105,12 @@ func tabOf(u *client.UnitSeries) unitTab {
 
 func (c *usageCharts) addGroups(q usageQuery, u *client.UnitSeries, d *directory) {
 	add := func(g chartGroup, total json.Number) {
-		g.Total, g.Share, g.Bar = readable(total, u.Unit), percent(shareOf(total, u.Total)), "0"
+		g.Total, g.Share, g.Bar = readable(total, u.Unit), tenths(shareOf(total, u.Total))+" %", "0"
 		largest := total
 		if len(c.Groups) > 0 {
 			largest = c.Groups[0].Total.Exact
 		}
-		g.Bar = hundredths(min(shareOf(total, largest), 100_00))
+		g.Bar = tenths(min(shareOf(total, largest), wholeShare))
 		c.Groups = append(c.Groups, g)
 	}
 	for i := range u.Groups {
@@ -168,12 +171,8 @@ func stepLabel(first, step string) string {
 	return first[:len("2006-")] + month
 }
 
-// percent writes hundredths of a percent.
-func percent(share int64) string { return hundredths(share) + " %" }
-
-func hundredths(n int64) string {
-	return grouped(fmt.Sprintf("%d.%02d", n/100, n%100))
-}
+// tenths writes tenths of a percent.
+func tenths(n int64) string { return fmt.Sprintf("%d.%d", n/10, n%10) }
 
 // downloadName is that of the file: "meterbook-usage-2024-07-01-to-2024-07-31".
 func downloadName(q usageQuery) string {

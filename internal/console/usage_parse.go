@@ -100,7 +100,7 @@ func (r *usageReader) day(name, text string) metering.Day {
 	day, ok := metering.ParseDate(text)
 	// The day after the last one must have a date, too.
 	if !ok || day.String() == "9999-12-31" {
-		r.wrong.Add(name, "Give a day such as 2024-07-01.")
+		r.wrong.Add(name, "%q is no day; give one such as 2024-07-01.", text)
 	}
 	return day
 }

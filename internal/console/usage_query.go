@@ -96,8 +96,8 @@ func (q usageQuery) encode() string {
 	var parts []string
 	add := func(name, value, standard string) {
 		if value != standard {
-			// Commas and colons are allowed in a query, and easier to read.
-			parts = append(parts, name+"="+strings.NewReplacer("%2C", ",", "%3A", ":").Replace(url.QueryEscape(value)))
+			// Commas, colons and equal signs are allowed there, and easier to read.
+			parts = append(parts, name+"="+strings.NewReplacer("%2C", ",", "%3A", ":", "%3D", "=").Replace(url.QueryEscape(value)))
 		}
 	}
 	add("period", q.period, periodDefault)

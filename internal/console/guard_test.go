@@ -1,0 +1,119 @@
+package console
+
+import (
+	"compress/gzip"
+	"io"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/meterbook/meterbook/client"
+)
+
+func TestPagesAreProtected(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.load()
+	b := s.signedIn(s.root)
+	inline := regexp.MustCompile(`(?i)<script(?:>|[^>]*[^c]>[^<]+)|<style|\sstyle=|\son[a-z]+=|javascript:`)
+	elsewhere := regexp.MustCompile(`(?:src|href|action)="(?:https?:)?//`)
+	for _, path := range []string{"/signin", january, "/usage?project=x", "/assets/nothing", "/docs"} {
+		got := b.get(path)
+		if path == "/signin" {
+			got = s.browser().get(path)
+		}
+		for name, want := range map[string]string{
+			"Content-Security-Policy": contentSecurityPolicy, "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin",
+			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-store",
+		} {
+			if got.header.Get(name) != want {
+				t.Errorf("%s: %s is %q", path, name, got.header.Get(name))
+			}
+		}
+		if found := inline.FindString(got.body); found != "" {
+			t.Errorf("%s has %s", path, found)
+		}
+		if found := elsewhere.FindString(got.body); found != "" {
+			t.Errorf("%s leads to another host: %s", path, found)
+		}
+	}
+	if strings.Contains(contentSecurityPolicy, "unsafe") {
+		t.Error(contentSecurityPolicy)
+	}
+}
+
+func TestAPIIsReachedThroughTheConsole(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.browser()
+	b.get("/v1/key").want(401).shows("not_authenticated")
+	b.get("/v1/key", "Authorization: apikey "+s.root).want(200)
+	b.get("/healthz").want(200)
+	for _, path := range []string{"/nothing", "/v1//key", "/usage/", "/assets/", "/assets/../usage", "/signin/x", "/usage//download"} {
+		b.get(path).want(404).shows("NotFoundError")
+	}
+	b.post("/usage", nil).want(404).shows("NotFoundError")
+	// A cookie is no credential of the API.
+	s.signedIn(s.root).get("/v1/key").want(401)
+}
+
+func TestAssetsAreKeptForEver(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signedIn(s.root)
+	page := b.get("/usage").want(200)
+	assets := regexp.MustCompile(`"(/assets/[^"]+)"`).FindAllStringSubmatch(page.body, -1)
+	if len(assets) < 4 {
+		t.Fatalf("assets %v", assets)
+	}
+	total := len(page.body)
+	for _, match := range assets {
+		plain := b.get(match[1], "Accept-Encoding: identity").want(200)
+		packed := b.get(match[1], "Accept-Encoding: gzip").want(200)
+		reader, err := gzip.NewReader(strings.NewReader(packed.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(reader)
+		if err != nil || string(text) != plain.body || len(plain.body) == 0 {
+			t.Errorf("%s: %v, unpacked it is another one", match[1], err)
+		}
+		if cache := plain.header.Get("Cache-Control"); cache != "public, max-age=31536000, immutable" || plain.header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%s: %s", match[1], cache)
+		}
+		total += len(plain.body)
+	}
+	if total > 400<<10 {
+		t.Errorf("the page weighs %d bytes", total)
+	}
+	b.get("/assets/console.css").want(404)
+	b.get("/assets/chart.LICENSE.md").want(404)
+}
+
+func TestThemeIsKept(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signedIn(s.root)
+	b.get("/usage").shows(`data-theme="auto"`, `name="theme" value="light"`, `name="next" value="/usage"`)
+	b.post("/theme", url.Values{"theme": {"dark"}, "next": {"/usage?sort=type.asc"}}).leads("/usage?sort=type.asc")
+	b.get("/usage").shows(`data-theme="dark"`, `name="theme" value="auto"`)
+	b.post("/theme", url.Values{"theme": {`"><script>`}}).leads("/")
+	b.get("/usage").shows(`data-theme="auto"`)
+	b.post("/theme", url.Values{"theme": {"dark"}}).leads("/")
+	b.get("/usage", "Cookie: "+themeCookie+"=purple").shows(`data-theme="auto"`)
+}
+
+func TestSecretsAreNeitherShownNorLogged(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	token := s.key(client.NewKey{Roles: []string{client.RoleAdmin}})
+	secret := strings.Split(token, "$")[1]
+	b := s.signedIn(token)
+	for _, path := range []string{"/usage", "/usage?project=x", "/signin"} {
+		b.get(path).hides(secret)
+	}
+	if log := s.log.String(); strings.Contains(log, secret) || !strings.Contains(log, idOf(token)) {
+		t.Errorf("log %s", log)
+	}
+}
