@@ -2,7 +2,6 @@ package console
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -10,6 +9,7 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -44,14 +44,20 @@ func (b *tab) prefer(scheme string) {
 // artifacts is where pictures are kept; git ignores it.
 const artifacts = "../artifacts/console"
 
-// picture keeps a screenshot of the whole page.
+// maxPictureHeight is how much of a long page a picture has.
+const maxPictureHeight = 4000
+
+// picture keeps a screenshot of the page, also of what one must scroll to.
 func (b *tab) picture(name string) {
 	b.t.Helper()
-	png := must(chromedp.Run(b.ctx, chromedp.FullScreenshot(100)))(b.t)
+	area := evaluate[page.Viewport](b, `({x: 0, y: 0, scale: 1, width: innerWidth, height: Math.max(innerHeight, document.documentElement.scrollHeight)})`)
+	area.Height = min(area.Height, maxPictureHeight)
+	beyond := true
+	shot := must(chromedp.Call(b.ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: &beyond, Clip: &area}))(b.t)
 	if err := os.MkdirAll(artifacts, 0o755); err != nil {
 		b.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(artifacts, name+".png"), png, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(artifacts, name+".png"), shot.Data, 0o644); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -65,14 +71,14 @@ const overflows = `(() => {
   const inScroller = e => { for (let p = e.parentElement; p; p = p.parentElement) if (/auto|scroll/.test(getComputedStyle(p).overflowX)) return true; return false; };
   const hiddenFromSight = e => { const r = e.getBoundingClientRect(); return r.width <= 1 || r.height <= 1; };
   for (const e of document.body.querySelectorAll('*')) {
-    if (!e.checkVisibility({visibilityProperty: true}) || hiddenFromSight(e) || e.closest('svg, canvas')) continue;
+    if (!e.checkVisibility({visibilityProperty: true}) || hiddenFromSight(e) || e.closest('svg, canvas, .unseen')) continue;
     const s = getComputedStyle(e), r = e.getBoundingClientRect();
     const tell = what => found.push(what + ': ' + e.outerHTML.slice(0, 160));
     if (root.scrollWidth > innerWidth && r.right > innerWidth + 1 && !inScroller(e)) tell('reaches to ' + Math.round(r.right));
     const says = [...e.childNodes].some(n => n.nodeType === Node.TEXT_NODE && n.data.trim());
     const cut = /hidden|clip/.test(s.overflowX) && e.scrollWidth > e.clientWidth + 1 && e.innerText;
     if (cut && s.textOverflow !== 'ellipsis') tell('is cut');
-    if (cut && s.textOverflow === 'ellipsis' && !e.closest('[title]')) tell('is cut and has no title');
+    if (cut && s.textOverflow === 'ellipsis' && !e.closest('[title]') && !e.querySelector('[title]')) tell('is cut and has no title');
     if (/^(BUTTON|TH|TD|SUMMARY|LABEL)$/.test(e.tagName) && says && e.clientWidth && e.scrollWidth > e.clientWidth + 1 && s.overflowX === 'visible') tell('reaches out of its box');
     if (/auto|scroll/.test(s.overflowX) && e.scrollWidth > e.clientWidth + 1 && e.tabIndex < 0 && !e.querySelector('a, button, input')) tell('scrolls and cannot be focused');
   }
@@ -85,7 +91,16 @@ const overlaps = `(() => {
   const all = [...document.querySelectorAll('a[href], button, input, select, textarea, summary')].filter(e =>
     e.checkVisibility({visibilityProperty: true, opacityProperty: true}) && e.getBoundingClientRect().width > 1 && e.type !== 'hidden' &&
     !/sticky|fixed|absolute/.test([e, e.parentElement, e.parentElement.parentElement].map(x => x ? getComputedStyle(x).position : '').join(' ')));
-  const boxes = all.map(e => [...e.getClientRects()]);
+  const clipped = (r, e) => { // to what the boxes around it that scroll or hide let be seen
+    let box = {left: r.left, right: r.right, top: r.top, bottom: r.bottom};
+    for (let p = e.parentElement; p; p = p.parentElement) {
+      if (getComputedStyle(p).overflowX === 'visible') continue;
+      const c = p.getBoundingClientRect();
+      box = {left: Math.max(box.left, c.left), right: Math.min(box.right, c.right), top: Math.max(box.top, c.top), bottom: Math.min(box.bottom, c.bottom)};
+    }
+    return box;
+  };
+  const boxes = all.map(e => [...e.getClientRects()].map(r => clipped(r, e)));
   for (let i = 0; i < all.length; i++) for (let j = i + 1; j < Math.min(all.length, i + 40); j++) {
     if (all[i].contains(all[j]) || all[j].contains(all[i])) continue;
     for (const a of boxes[i]) for (const b of boxes[j])
@@ -149,20 +164,9 @@ func (b *tab) checkWeight(what string) {
 	}
 }
 
-// look opens a page on all screens, light and dark, and judges what is seen.
-func (b *tab) look(name, path string) {
+// visitAnew opens a page with all that it loads, whatever the browser has kept.
+func (b *tab) visitAnew(path string) (status int) {
 	b.t.Helper()
 	must(chromedp.Call(b.ctx, network.SetCacheDisabled, network.SetCacheDisabledParams{CacheDisabled: true}))(b.t)
-	for _, s := range []screen{desktop, tablet, phone} {
-		b.size(s)
-		for _, scheme := range schemes {
-			b.prefer(scheme)
-			b.open(path)
-			what := fmt.Sprintf("%s, %s, %s", name, s.name, scheme)
-			b.checkWeight(what)
-			b.checkLayout(what)
-			b.checkAxe(what)
-			b.picture(name + "-" + s.name + "-" + scheme)
-		}
-	}
+	return b.visit(path)
 }

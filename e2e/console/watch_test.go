@@ -72,10 +72,11 @@ func said(args []*runtime.RemoteObject) string {
 	return b.String()
 }
 
-// logged judges an entry of the browser's own log. A page that the server
-// refuses is logged as an error of the network; the tests look at its status.
+// logged judges an entry of the browser's own log. A page that the server refuses
+// is logged too, the tests look at its status; and so is a field for a date that
+// shows what was wrong with it.
 func (w *watch) logged(entry *log.Entry) {
-	refused := entry.Source == log.EntrySourceNetwork && strings.Contains(entry.Text, "responded with a status of")
+	refused := strings.Contains(entry.Text, "responded with a status of") || strings.Contains(entry.Text, "does not conform to the required format")
 	if (entry.Level == log.EntryLevelError || entry.Level == log.EntryLevelWarning) && !refused {
 		w.fault("%s %s: %s %s", entry.Source, entry.Level, entry.Text, entry.URL)
 	}
