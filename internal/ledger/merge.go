@@ -103,6 +103,7 @@ func (s *sequencer) beginCondensing() {
 	inForce := s.pointer
 	go func() {
 		m := &merged{from: v, settled: v.condensed(), pointer: inForce}
+		m.settled.recent.Warm(v.base)
 		if err := s.writeRecent(m); err != nil {
 			s.ledger.options.Logger.Warn("what changed is condensed in memory only: the journal keeps it", "error", err)
 		}

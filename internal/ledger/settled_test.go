@@ -288,3 +288,34 @@ func TestTheJournalOfAFewResourcesIsBounded(t *testing.T) {
 		t.Errorf("%d merges of %d observations, want 4", s.Merges, s.Observations)
 	}
 }
+
+// TestWhatIsCondensedIsProjectedBeforeItIsShown asks for some periods, and looks
+// at what is condensed afterwards before anybody asks again.
+func TestWhatIsCondensedIsProjectedBeforeItIsShown(t *testing.T) {
+	t.Parallel()
+	l, f, _ := lately(t, vfs.NewMem())
+	before := everything(t, l, f.End())
+	was, found := l.views.mu.now.recent, 0
+	for batch := range slices.Chunk(slices.Collect(f.Events()), 30) {
+		var retractions []report.Submission
+		for _, o := range batch {
+			retractions = append(retractions, retraction(report.Submission{Observation: o, AnyClient: true, ReceivedAt: o.Time}))
+		}
+		submit(t, l, retractions)
+		l.settle(t)
+		if recent := l.views.mu.now.recent; recent != nil && recent != was {
+			if was = recent; recent.ProjectionRows() > 0 {
+				found++
+			}
+		}
+		if found == 3 {
+			break
+		}
+	}
+	if found < 3 {
+		t.Errorf("%d times what was condensed had projections", found)
+	}
+	if everything(t, l, f.End()) == before {
+		t.Error("retractions changed nothing")
+	}
+}

@@ -21,6 +21,9 @@ type matcher struct {
 // the memory given, which has room for as many.
 func (m *matcher) selects(from, to int, rows []uint32) []uint32 {
 	rows = rows[:to-from]
+	if m.tags != nil && m.where == nil && m.slots == nil && len(m.masks) == 0 && m.read.whole {
+		return m.tags.among(from, m.read.tags[from:to], rows)
+	}
 	for i := range rows {
 		rows[i] = uint32(from + i)
 	}
@@ -176,10 +179,15 @@ type tagSetFilter struct {
 }
 
 func (f *tagSetFilter) matches(set uint32) bool {
+	return f.is(set) == 2
+}
+
+// is returns what is known of a tag set, evaluating it if need be.
+func (f *tagSetFilter) is(set uint32) uint8 {
 	if f.known[set] == 0 {
 		f.evaluate(set)
 	}
-	return f.known[set] == 2
+	return f.known[set]
 }
 
 func (f *tagSetFilter) evaluate(set uint32) {
@@ -191,17 +199,20 @@ func (f *tagSetFilter) evaluate(set uint32) {
 }
 
 func (f *tagSetFilter) keep(rows, sets []uint32) []uint32 {
-	for _, row := range rows {
-		if f.known[sets[row]] == 0 {
-			f.evaluate(sets[row])
-		}
-	}
 	n := 0
 	for _, row := range rows {
 		rows[n] = row
-		if f.known[sets[row]] == 2 {
-			n++
-		}
+		n += int(f.is(sets[row]) >> 1)
+	}
+	return rows[:n]
+}
+
+// among is keep for all rows from one on, whose tag sets are given.
+func (f *tagSetFilter) among(from int, sets, rows []uint32) []uint32 {
+	n := 0
+	for i, set := range sets {
+		rows[n] = uint32(from + i)
+		n += int(f.is(set) >> 1)
 	}
 	return rows[:n]
 }
