@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/meterbook/meterbook/internal/metering"
 )
@@ -33,7 +34,10 @@ type asset struct {
 // versions apart.
 const assetHashBytes = 8
 
-// loadAssets reads the embedded files, by the name in their address.
+// embeddedAssets are the embedded files by the name in their address, which never
+// change.
+var embeddedAssets = sync.OnceValue(loadAssets)
+
 func loadAssets() map[string]asset {
 	assets := map[string]asset{}
 	err := fs.WalkDir(files, assetsDir, func(p string, d fs.DirEntry, err error) error {

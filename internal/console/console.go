@@ -58,7 +58,7 @@ func New(o Options) *Console {
 	if o.SlowClientTimeout == 0 {
 		o.SlowClientTimeout = DefaultSlowClientTimeout
 	}
-	c := &Console{options: o, assets: loadAssets(), sessions: newSessions(o.Clock, o.Random), attempts: newAttempts(o.Clock), reference: readReference(o.OpenAPI)}
+	c := &Console{options: o, assets: embeddedAssets(), sessions: newSessions(o.Clock, o.Random), attempts: newAttempts(o.Clock), reference: readReference(o.OpenAPI)}
 	functions := c.functions()
 	maps.Copy(functions, resourceFunctions())
 	c.pages = parsePages(functions)
