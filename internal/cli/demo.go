@@ -23,12 +23,13 @@ type demoCommand struct {
 	dataDir   string
 	listen    string
 	exit      bool
+	clock     *demoClock
 }
 
 const demoResourcesMax = 10_000_000
 
 func newDemo(env *Env) *cobra.Command {
-	c := &demoCommand{env: env}
+	c := &demoCommand{env: env, clock: &demoClock{now: env.clock}}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Load an invented fleet into a new server and show its report",
@@ -91,7 +92,7 @@ func (c *demoCommand) start(cmd *cobra.Command) (*server, error) {
 	o := serverOptions{
 		open: c.env.openStore, dataDir: c.dataDir, listen: c.listen, temporaryAdmin: "The demo's, until it stops",
 		maxBodyBytes: ingest.DefaultMaxBodyBytes, shutdownTimeout: 5 * time.Second,
-		logger: newLogger(c.env.Stderr, "text", slog.LevelWarn), clock: c.env.clock, wall: c.env.Now,
+		logger: newLogger(c.env.Stderr, "text", slog.LevelWarn), clock: c.clock.read, wall: c.env.Now,
 	}
 	s, err := listenServer(o)
 	if cmd.Flags().Changed("listen") {

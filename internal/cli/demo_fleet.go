@@ -32,15 +32,16 @@ func (c *demoCommand) load(ctx context.Context, api *client.Client) error {
 		return err
 	}
 	results := newImportResults(nil)
-	begun := c.env.Now()
+	begun, sent := c.env.Now(), int64(0) // sent: besides those in results
 	bar := newProgress(c.env, "events", int64(f.EstimatedEvents()), false)
+	defer c.clock.goOn()
 	err = sendChunks(ctx, api, demoConnections, results, func(yield func(chunk) error) error {
-		return fleetChunks(f, func(next chunk) error {
-			if err := yield(next); err != nil {
-				return err
-			}
-			return bar.add(next.lines)
-		})
+		told := func(next chunk) error { return bar.add(next.lines) }
+		stream := &demoStream{api: api, clock: c.clock, end: c.env.clock(), sent: func(next chunk) error {
+			sent += int64(next.lines)
+			return told(next)
+		}, send: func(next chunk) error { return errors.Join(yield(next), told(next)) }, next: chunk{file: "fleet", firstLine: 1}}
+		return stream.run(ctx, f)
 	})
 	if err := errors.Join(err, bar.end(err == nil)); err != nil {
 		return err
@@ -49,7 +50,7 @@ func (c *demoCommand) load(ctx context.Context, api *client.Client) error {
 		return errors.Join(fmt.Errorf("%d events of the fleet were rejected", n), results.summary(c.env.Stderr, c.env.Stderr))
 	}
 	took := c.env.Now().Sub(begun).Round(time.Millisecond)
-	_, err = fmt.Fprintf(c.env.Stderr, "Loaded %d events of %d resources in %v.\n", results.accepted(), c.resources, took)
+	_, err = fmt.Fprintf(c.env.Stderr, "Loaded %d events of %d resources in %v.\n", results.accepted()+sent, c.resources, took)
 	return err
 }
 
@@ -82,20 +83,4 @@ func unlessThere(err error) error {
 		return nil
 	}
 	return err
-}
-
-// fleetChunks yields the fleet's events in chunks.
-func fleetChunks(f *fleet.Fleet, yield func(chunk) error) error {
-	next := chunk{file: "fleet", firstLine: 1}
-	for o := range f.Events() {
-		next.text = append(fleet.AppendEvent(next.text, o), '\n')
-		if next.lines++; next.lines < chunkLinesMax {
-			continue
-		}
-		if err := yield(next); err != nil {
-			return err
-		}
-		next = chunk{file: next.file, firstLine: next.firstLine + next.lines}
-	}
-	return yield(next)
 }

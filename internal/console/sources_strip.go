@@ -14,10 +14,10 @@ import (
 type strip struct {
 	Width, Height int
 	// Accepted, Refused and Gaps are paths: bars of accepted events, marks of
-	// refused ones, and steps in which nothing came though the source was known.
+	// refused ones, and steps in which nothing came of a source that otherwise sends
+	// in most of them. Others send when something happens: their silence is no gap.
 	Accepted, Refused, Gaps string
 	Label                   string // what it shows, for those who do not see it
-	Empty                   int    // steps in which nothing came
 }
 
 const (
@@ -36,7 +36,7 @@ func newStrip(what string, s *client.CountSeries, first int, at func(int) string
 		most = max(most, s.Accepted[i])
 	}
 	var accepted, marks, gaps strings.Builder
-	began := -1
+	began, regular := -1, isRegular(s, first)
 	for i := range n {
 		x := i*stripStep + stripStep/2
 		if h := barHeight(s.Accepted[i], most); h > 0 {
@@ -46,9 +46,8 @@ func newStrip(what string, s *client.CountSeries, first int, at func(int) string
 			refused += s.Rejected[i]
 			fmt.Fprintf(&marks, "M%d 0v3", x)
 		}
-		gap := s.Accepted[i]+s.Duplicates[i]+s.Rejected[i] == 0 && i > first && i < n-1
+		gap := regular && i > first && i < n-1 && nothing(s, i)
 		if gap {
-			g.Empty++
 			fmt.Fprintf(&gaps, "M%d %dh%d", i*stripStep, stripHeight-1, stripStep)
 		}
 		if gap && began < 0 {
@@ -60,7 +59,26 @@ func newStrip(what string, s *client.CountSeries, first int, at func(int) string
 	}
 	g.Accepted, g.Refused, g.Gaps = accepted.String(), marks.String(), gaps.String()
 	g.Label = stripLabel(what, n, refused, runs)
+	if !regular {
+		g.Label = strings.Replace(g.Label, ", no gap", ", only now and then", 1)
+	}
 	return g
+}
+
+func nothing(s *client.CountSeries, i int) bool {
+	return s.Accepted[i]+s.Duplicates[i]+s.Rejected[i] == 0
+}
+
+// isRegular reports whether something came in at least half of the steps that are
+// over since the source was heard first.
+func isRegular(s *client.CountSeries, first int) bool {
+	over, with := 0, 0
+	for i := max(first, 0); i < len(s.Accepted)-1; i++ {
+		if over++; !nothing(s, i) {
+			with++
+		}
+	}
+	return over > 0 && 2*with >= over
 }
 
 func gapText(what string, from, to int, at func(int) string) string {

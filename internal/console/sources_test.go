@@ -24,16 +24,17 @@ func TestSourcesShowWhatCameAndWhatDidNot(t *testing.T) {
 	b.get("/sources").want(http.StatusOK).shows("No source has sent anything yet", `<a href="/sources" aria-current="page">Sources</a>`)
 	s.send(machineFrom("/a<b>", "1", "1", "f"))
 	s.clock.advance(5 * time.Hour)
+	b = s.signedIn(s.root) // the session has ended
 	s.send(machineFrom("/a<b>", "2", "1", "g"))
 	if _, err := s.admin.SendNDJSON(t.Context(), strings.NewReader(strings.Replace(machineFrom("/a<b>", "<i>", "1", "f"), `"status":"active"`, `"status":"<gone>"`, 1))); err != nil {
 		t.Fatal(err)
 	}
 	b.get("/sources").want(http.StatusOK).shows("/a&lt;b&gt;", `<span class="badge good">fresh</span>`, "keys above all clients",
-		"nothing came in 4 hours from 2025-01-15 13:00", "invalid_value", "&lt;i&gt;", "1 refused in 30 days", "All 1", "Late 0", "Nothing was found").
+		"only now and then", "invalid_value", "&lt;i&gt;", "1 refused in 30 days", "All 1", "Late 0", "Nothing was found").
 		hides("<b>", "<i>", "style=")
 	b.get("/sources?status=silent").want(http.StatusOK).shows("No such source")
 	s.clock.advance(26 * time.Hour)
-	b = s.signedIn(s.root) // the session has ended
+	b = s.signedIn(s.root)
 	b.get("/sources?status=silent&offset=x").want(http.StatusOK).shows(`<span class="badge bad">silent</span>`, "26 h ago")
 	b.get("/sources?offset=40").want(http.StatusOK).shows("No such source")
 }
@@ -111,6 +112,24 @@ func TestRetractionsThatCannotBeAreRefused(t *testing.T) {
 	fields.Del("nonce")
 	b.post("/sources/retract", fields).want(http.StatusBadRequest).shows("Open it again")
 	s.signedIn(s.key(client.NewKey{Roles: []string{client.RoleReader}})).get("/sources/retract").want(http.StatusForbidden)
+}
+
+func TestGapsAreThoseOfRegularSources(t *testing.T) {
+	t.Parallel()
+	at := func(i int) string { return fmt.Sprint("h", i) }
+	series := func(accepted ...int64) *client.CountSeries {
+		return &client.CountSeries{Accepted: accepted, Duplicates: make([]int64, len(accepted)), Rejected: make([]int64, len(accepted))}
+	}
+	for want, s := range map[string]*client.CountSeries{
+		"Accepted events by hour, 8 hours, nothing came in 2 hours from h3, h6": series(0, 5, 5, 0, 0, 5, 0, 0),
+		"Accepted events by hour, 8 hours, only now and then":                   series(0, 5, 0, 0, 0, 5, 0, 0),
+		"Accepted events by hour, 8 hours, no gap":                              series(0, 5, 5, 5, 5, 5, 5, 0),
+	} {
+		g := newStrip("hour", s, 1, at)
+		if g.Label != want || strings.Contains(want, "nothing") != (g.Gaps != "") {
+			t.Errorf("%v: %q %q, want %q", s.Accepted, g.Label, g.Gaps, want)
+		}
+	}
 }
 
 func TestBarsTellNothingFromLittle(t *testing.T) {
