@@ -9,7 +9,9 @@
 //
 // A [Projection] is what of a base lies in one period, a row a line, in
 // canonical order: the row's position breaks ties. It is derived, built on
-// first use, and a few are kept.
+// first use, and a few are kept. With it goes a digest: sums that hold for any
+// clock, and bounds of each block of rows, so that most reports of all projects
+// read few rows.
 //
 // What changed after a base was built comes beside it as an [Overlay]:
 // superseded resources are masked, their present lines given. A report reads
