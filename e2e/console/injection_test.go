@@ -111,36 +111,41 @@ const harmless = `(() => {
   return made.concat(astray.map(e => e.outerHTML.slice(0, 200)));
 })()`
 
+// showsHarmlessly opens a page, which must show the texts and nothing made of them.
+func (b *tab) showsHarmlessly(path string, wants ...string) {
+	b.t.Helper()
+	if status := b.visit(path); status >= http.StatusInternalServerError {
+		b.t.Fatalf("%s: status %d", path, status)
+	}
+	for _, found := range evaluate[[]string](b, harmless) {
+		b.t.Errorf("%s has %s", path, found)
+	}
+	text := evaluate[string](b, "document.body.textContent")
+	for _, want := range wants {
+		if !strings.Contains(text, want) {
+			b.t.Errorf("%s does not show %q:\n%.3000s", path, want, text)
+		}
+	}
+	b.checkFaults()
+}
+
+// texts are all hostile texts of the places.
+func texts(places ...string) []string {
+	var all []string
+	for n := range hostileTexts {
+		for _, place := range places {
+			all = append(all, hostile(n, place))
+		}
+	}
+	return all
+}
+
 func TestTextsOfSourcesAreNeverScript(t *testing.T) {
 	t.Parallel()
 	p := start(t)
 	infest(t, p)
 	b := p.signedIn(t, p.key(client.NewKey{Name: hostile(1, "own"), Roles: []string{client.RoleAdmin}}).Token)
-	check := func(path string, wants ...string) {
-		t.Helper()
-		if status := b.visit(path); status >= http.StatusInternalServerError {
-			t.Fatalf("%s: status %d", path, status)
-		}
-		for _, found := range evaluate[[]string](b, harmless) {
-			t.Errorf("%s has %s", path, found)
-		}
-		text := evaluate[string](b, "document.body.textContent")
-		for _, want := range wants {
-			if !strings.Contains(text, want) {
-				t.Errorf("%s does not show %q:\n%.3000s", path, want, text)
-			}
-		}
-		b.checkFaults()
-	}
-	texts := func(places ...string) []string {
-		var all []string
-		for n := range hostileTexts {
-			for _, place := range places {
-				all = append(all, hostile(n, place))
-			}
-		}
-		return all
-	}
+	check := b.showsHarmlessly
 	all := inJuly + "&size=250"
 	check(all, texts("name", "flavor", "tagkey", "tagvalue", "project", "region", "volume", "kind", "share", "sharekind", "machine", "model", "inference", "metric")...)
 	check(inJuly+"&by=project", texts("project")[0])
@@ -168,6 +173,14 @@ func TestTextsOfSourcesAreNeverScript(t *testing.T) {
 		check("/admin/keys?q="+text+"&state="+text, "Nothing found")
 		check("/admin/keys/" + url.PathEscape(hostileTexts[n]))
 		check("/docs?q=" + text)
+	}
+	var sources []string
+	for n := range hostileTexts {
+		sources = append(sources, withoutSpace(hostile(n, "source")), withoutSpace(hostile(n, "bad")), hostile(n, "badid"))
+	}
+	check("/sources", sources...)
+	for _, kind := range []string{client.IDInTwoProjects, client.OverlappingWindows, client.ReusedID, client.SilentResource, url.QueryEscape(hostileTexts[0])} {
+		check("/sources?find=" + kind)
 	}
 	check("/admin/keys", texts("key")...)
 	check("/admin/projects", texts("project", "description")...)
