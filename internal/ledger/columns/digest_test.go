@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/meterbook/meterbook/internal/metering"
@@ -337,4 +338,26 @@ func TestTheFirstNumberIsFoundAmongSortedOnes(t *testing.T) {
 			t.Fatalf("%d from %d on in %v: got %d, want %d", number, from, sorted, got, want)
 		}
 	}
+}
+
+// TestManyMaySumWithoutDifferentMasks asks at once, as before and after a
+// condensing.
+func TestManyMaySumWithoutDifferentMasks(t *testing.T) {
+	t.Parallel()
+	w, digested, plain := twins(9, worldPeriods()[0])
+	q := w.wide()
+	q.Limit = 1
+	var together sync.WaitGroup
+	for i := range 4 {
+		over := w.mask(plain, float64(5+20*i))
+		want := read(Report(&q, NewOverlay(&q), Layer{Base: plain, Mask: []Mask{over}}))
+		together.Go(func() {
+			for range 5 {
+				if want.differs(t, "beside others", read(Report(&q, NewOverlay(&q), Layer{Base: digested, Mask: []Mask{over}, Lasting: true}))) {
+					return
+				}
+			}
+		})
+	}
+	together.Wait()
 }
