@@ -31,30 +31,32 @@ const (
 	readableWhole  = 10_000
 )
 
-// scaled is a unit that people read instead, worth so many of the API's.
+// scaled is a unit that people read instead, worth so many of the API's, where
+// there are at least so many of it.
 type scaled struct {
 	name  string
 	worth int64
+	least int64
 }
 
 // readableUnits lists, from the greatest down, what people read instead of a unit
-// of the API; the first one is taken of which there is at least one.
+// of the API; the first one is taken of which there are enough.
 func readableUnits(unit string) []scaled {
 	switch unit {
 	case "minutes":
-		return []scaled{{"h", 60}, {"min", 1}}
+		return []scaled{{"h", 60, 1}, {"min", 1, 0}}
 	case "gbminutes":
-		return []scaled{{"GB·h", 60}}
+		return []scaled{{"PB·h", 60_000_000, 1000}, {"TB·h", 60_000, 1000}, {"GB·h", 60, 0}}
 	case metering.UnitBytes:
-		return []scaled{{"PiB", 1 << 50}, {"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"bytes", 1}}
+		return []scaled{{"PiB", 1 << 50, 1}, {"TiB", 1 << 40, 1}, {"GiB", 1 << 30, 1}, {"MiB", 1 << 20, 1}, {"KiB", 1 << 10, 1}, {"bytes", 1, 0}}
 	case "GBS":
-		return []scaled{{"GB·h", 3600}, {"GB·s", 1}}
+		return []scaled{{"GB·h", 3600, 1}, {"GB·s", 1, 0}}
 	case "MLS":
-		return []scaled{{"billion calls", 1000}, {"million calls", 1}}
+		return []scaled{{"billion calls", 1000, 1}, {"million calls", 1, 0}}
 	case "H":
-		return []scaled{{"h", 1}}
+		return []scaled{{"h", 1, 0}}
 	}
-	return []scaled{{unit, 1}}
+	return []scaled{{unit, 1, 0}}
 }
 
 // unitWord is the API's unit for people.
@@ -103,11 +105,11 @@ func readable(value json.Number, unit string) amount {
 	return a
 }
 
-// readableUnitOf chooses the greatest unit of which value has at least one.
+// readableUnitOf chooses the greatest unit of which value has enough.
 func readableUnitOf(value *big.Rat, unit string) scaled {
 	units := readableUnits(unit)
 	for _, u := range units {
-		if value.Cmp(new(big.Rat).SetInt64(u.worth)) >= 0 {
+		if value.Cmp(new(big.Rat).SetInt64(u.worth*u.least)) >= 0 {
 			return u
 		}
 	}

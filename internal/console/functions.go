@@ -19,6 +19,7 @@ func (c *Console) functions() template.FuncMap {
 		"count":     func(n int64) string { return grouped(strconv.FormatInt(n, 10)) },
 		"colour":    colourClass,
 		"rfc3339":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"sentence":  sentence,
 		"short":     func(t time.Time) string { return t.UTC().Format(time.DateTime) },
 		"date":      func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 	}

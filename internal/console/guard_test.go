@@ -3,10 +3,15 @@ package console
 import (
 	"compress/gzip"
 	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/meterbook/meterbook/client"
 )
@@ -115,5 +120,27 @@ func TestSecretsAreNeitherShownNorLogged(t *testing.T) {
 	}
 	if log := s.log.String(); strings.Contains(log, secret) || !strings.Contains(log, idOf(token)) {
 		t.Errorf("log %s", log)
+	}
+}
+
+func TestFormThatOnlyDripsIsCutOff(t *testing.T) {
+	t.Parallel()
+	clock := &handClock{}
+	c := New(Options{API: http.NotFoundHandler(), Logger: slog.New(slog.DiscardHandler), Clock: clock.now, Wall: time.Now, SlowClientTimeout: 50 * time.Millisecond})
+	server := httptest.NewServer(c.Handler())
+	t.Cleanup(server.Close)
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "POST /signin HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ntoken="); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn) // ends when the server closes the connection
+	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") || !strings.Contains(string(answer), "The form cannot be read") {
+		t.Errorf("answer %s, error %v", answer, err)
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
 	}
 }

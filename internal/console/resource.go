@@ -133,7 +133,7 @@ func firstText(texts ...*string) string {
 // short and need no rounding, so that different sizes never read alike.
 func sizeText(bytes int64) string {
 	const short = 10_000
-	decimal := []scaled{{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}}
+	decimal := []scaled{{"TB", 1e12, 1}, {"GB", 1e9, 1}, {"MB", 1e6, 1}}
 	for _, u := range append(readableUnits(metering.UnitBytes), decimal...) {
 		shown := big.NewRat(bytes, u.worth)
 		text := shown.FloatString(readablePlaces)

@@ -72,7 +72,7 @@ func chartsOf(q usageQuery, s *client.Series, d *directory) *usageCharts {
 			chosen = &s.Units[i]
 		}
 	}
-	c := &usageCharts{Step: s.Step, Unit: sentence(unitWord(chosen.Unit)), Untotaled: !chosen.InTotals, Total: readable(chosen.Total, chosen.Unit)}
+	c := &usageCharts{Step: s.Step, Unit: unitWord(chosen.Unit), Untotaled: !chosen.InTotals, Total: readable(chosen.Total, chosen.Unit)}
 	for i := range s.Units {
 		u := &s.Units[i]
 		label := sentence(unitWord(u.Unit))
@@ -120,8 +120,15 @@ func (c *usageCharts) addGroups(q usageQuery, u *client.UnitSeries, d *directory
 		add(shown, g.Total)
 	}
 	if o := u.Others; o != nil {
-		add(chartGroup{Label: fmt.Sprintf("%d others", o.Groups), Colour: -1, values: o.Values}, o.Total)
+		add(chartGroup{Label: othersLabel(o.Groups), Colour: -1, values: o.Values}, o.Total)
 	}
+}
+
+func othersLabel(groups int64) string {
+	if groups == 1 {
+		return "1 other"
+	}
+	return fmt.Sprintf("%d others", groups)
 }
 
 // groupOf names a group, and leads to what shows only it.

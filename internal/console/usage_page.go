@@ -3,7 +3,6 @@ package console
 import (
 	"cmp"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -126,16 +125,10 @@ func lineOf(q usageQuery, l *client.Line, d *directory) usageLine {
 	id := cmp.Or(textOf(l.UUID), textOf(l.PortID))
 	return usageLine{
 		Name: cmp.Or(textOf(l.LastName), textOf(l.InstanceName), textOf(l.IPAddress)), ID: id,
-		Address: lineAddress(q, l, id), Type: typeLabel(l.Type), Kind: varietyOf(l),
+		Address: accountAddress(client.Resource{ProjectID: l.ProjectID, RegionID: l.RegionID, Type: l.Type, ID: id}, q.days), Type: typeLabel(l.Type), Kind: varietyOf(l),
 		Region: d.region(l.RegionID), Project: d.project(l.ProjectID), Tags: tagsOf(l.Tags),
 		Usage: readable(l.BillingValue, l.BillingValueUnit), Metric: l.BillingMetricName, From: l.FirstSeen, To: l.LastSeen,
 	}
-}
-
-// lineAddress leads to what is behind a line, in the same days.
-func lineAddress(q usageQuery, l *client.Line, id string) string {
-	path := "/resource/" + strconv.FormatInt(l.ProjectID, 10) + "/" + strconv.FormatInt(l.RegionID, 10) + "/" + url.PathEscape(l.Type) + "/" + url.PathEscape(id)
-	return path + "?from=" + q.days.From.String() + "&to=" + q.days.To.String()
 }
 
 // varietyOf says what sort of its type a line is.
