@@ -12,27 +12,36 @@ import (
 	"github.com/meterbook/meterbook/client"
 )
 
+// anyFinding asks for what is wrong with what counts, of whatever kind.
+const anyFinding = "any"
+
 func newFindings(env *Env) *cobra.Command {
 	form := newChoice(formTable, formJSON)
 	var from, to dayFlag
-	limit := 0
+	limit, silentDays := 0, 0
+	kind := newChoice(anyFinding, client.IDInTwoProjects, client.OverlappingWindows, client.ReusedID, client.SilentResource)
 	cmd := &cobra.Command{
 		Use:   "findings --from DATE --to DATE",
 		Short: "List what smells of wrong bills",
 		Long: `Lists what is counted as it was told, but looks like a mistake of whoever told
 it: an id in two projects at once (both are counted), and quantities of one meter
-whose windows overlap without being equal (they are added up).
+whose windows overlap without being equal (they are added up), and ids that were
+sent again with other content (the first one stands). With --kind silent_resources
+it lists what still counts but was not heard of for --silent-days.
 
 The period begins with the day of --from and ends just before the day of --to, in
 UTC. It takes the token of an admin key, and shows what exists for that key.`,
 		Example: `  meterbook findings --from 2024-07-01 --to 2024-08-01
-  meterbook findings --from 2024-07-01 --to 2024-08-01 --limit 1000 -o json`,
+  meterbook findings --from 2024-07-01 --to 2024-08-01 --limit 1000 -o json
+  meterbook findings --from 2024-07-01 --to 2024-08-01 --kind silent_resources --silent-days 3`,
 		Args: exactArgs(),
 	}
 	f := cmd.Flags()
 	f.VarP(&form, "output", "o", "form of the list")
 	f.Var(&from, "from", "first day of the period")
 	f.Var(&to, "to", "day before which the period ends")
+	f.Var(&kind, "kind", "which kind to list; "+anyFinding+" are all but silent_resources")
+	f.IntVar(&silentDays, "silent-days", 7, "after how many days without news a resource is silent, up to 3650")
 	f.IntVar(&limit, "limit", 100, "greatest number of findings, up to 1000")
 	c := connectionFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -42,12 +51,19 @@ UTC. It takes the token of an admin key, and shows what exists for that key.`,
 		if limit < 1 {
 			return &usageError{cmd.CommandPath(), fmt.Sprintf("--limit must be at least 1, got %d", limit)}
 		}
+		if silentDays < 1 {
+			return &usageError{cmd.CommandPath(), fmt.Sprintf("--silent-days must be at least 1, got %d", silentDays)}
+		}
 		api, err := c.connect(cmd, env)
 		if err != nil {
 			return err
 		}
 		defer api.Close()
-		found, err := api.Findings(cmd.Context(), from.time, to.time, limit)
+		request := client.FindingsRequest{From: from.time, To: to.time, SilentDays: silentDays, Limit: limit}
+		if kind.value != anyFinding {
+			request.Kind = kind.value
+		}
+		found, err := api.FindingsOf(cmd.Context(), request)
 		if err != nil {
 			return err
 		}
@@ -101,6 +117,10 @@ func findingText(f *client.Finding) string {
 			texts[i] = fmt.Sprintf("%s of %s (%s)", o.ID, o.Source, o.Quantity)
 		}
 		return "windows overlap: " + strings.Join(texts, ", ")
+	case client.ReusedID:
+		return fmt.Sprintf("id %s of %s was sent again with other content, %d times", f.ID, f.Source, f.Times)
+	case client.SilentResource:
+		return "still counts, but not heard of since"
 	}
 	return f.Kind // of a newer server
 }

@@ -118,7 +118,11 @@ func findingWords(f *client.Finding) string {
 		}
 		return text + "."
 	case client.ReusedID:
-		return fmt.Sprintf("Id %s of source %s was refused %d times.", f.ID, f.Source, f.Times)
+		times := "once"
+		if f.Times != 1 {
+			times = grouped(strconv.FormatInt(f.Times, 10)) + " times"
+		}
+		return fmt.Sprintf("Id %s of source %s was refused %s.", f.ID, f.Source, times)
 	case client.SilentResource:
 		return "Last heard of " + agoText(f.To.Sub(f.From)) + "."
 	}

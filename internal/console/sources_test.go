@@ -50,7 +50,7 @@ func TestFindingsLeadToTheirResources(t *testing.T) {
 	b := s.signedIn(s.root)
 	resource := "/resource/1/76/instance/3c90c3cc-0d44-4b50-8888-000000000001"
 	retraction := "/sources/retract?id=1&amp;project=1&amp;source=%2Fa"
-	b.get("/sources").want(http.StatusOK).shows("Id 1 of source /a was refused 1 times.", resource, retraction)
+	b.get("/sources").want(http.StatusOK).shows("Id 1 of source /a was refused once.", resource, retraction)
 	b.get("/sources?find=silent_resources").want(http.StatusOK).shows("Last heard of 9 days ago.", resource+"?from=2025-01-15&amp;to=2025-01-25")
 	b.get("/sources?find=silent_resources&days=14").want(http.StatusOK).shows("Nothing was found")
 	b.get("/sources?find=id_in_two_projects").want(http.StatusOK).shows("Counted in several projects at once", "project 2, region 76")
