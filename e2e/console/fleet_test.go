@@ -8,13 +8,6 @@ import (
 	"github.com/meterbook/meterbook/client"
 )
 
-// The fleet's month lies in the past, so that its figures never change.
-const (
-	month     = "from=2024-07-01&to=2024-07-31"
-	firstDay  = "2024-07-01"
-	dayBehind = "2024-08-01"
-)
-
 // Whom the fleet belongs to.
 const (
 	acme, globex       = "acme", "globex"
@@ -22,7 +15,8 @@ const (
 	luxembourg, sydney = 76, 80
 )
 
-// july is the period of the fleet.
+// july is the period of the fleet. It lies in the past, so that its figures never
+// change.
 func july() client.Request {
 	return client.Request{TimeFrom: time.Date(2024, 7, 1, 0, 0, 0, 0, time.UTC), TimeTo: time.Date(2024, 8, 1, 0, 0, 0, 0, time.UTC)}
 }

@@ -88,9 +88,10 @@ const overflows = `(() => {
 // overlaps is script that lists controls that lie over each other.
 const overlaps = `(() => {
   const found = [];
+  const floats = e => { for (let p = e; p; p = p.parentElement) if (/sticky|fixed|absolute/.test(getComputedStyle(p).position)) return true; return false; };
   const all = [...document.querySelectorAll('a[href], button, input, select, textarea, summary')].filter(e =>
     e.checkVisibility({visibilityProperty: true, opacityProperty: true}) && e.getBoundingClientRect().width > 1 && e.type !== 'hidden' &&
-    !/sticky|fixed|absolute/.test([e, e.parentElement, e.parentElement.parentElement].map(x => x ? getComputedStyle(x).position : '').join(' ')));
+    !floats(e));
   const clipped = (r, e) => { // to what the boxes around it that scroll or hide let be seen
     let box = {left: r.left, right: r.right, top: r.top, bottom: r.bottom};
     for (let p = e.parentElement; p; p = p.parentElement) {

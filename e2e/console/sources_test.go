@@ -39,7 +39,7 @@ func TestSourcesTellWhoSendsAndWhatWasRefused(t *testing.T) {
 	}
 	b.follow("link", "In two projects")
 	b.shows(machine(1002))
-	b.shows("Rival")
+	b.shows("project 201, region 76")
 	b.checkLayout("findings")
 	b.checkAxe("findings")
 	b.picture("sources-findings-desktop-light")
