@@ -129,6 +129,16 @@ func grouped(decimal string) string {
 	return whole + "." + fraction
 }
 
+// compareExact orders values of the API.
+func compareExact(a, b json.Number) int {
+	x, ok1 := new(big.Rat).SetString(string(a))
+	y, ok2 := new(big.Rat).SetString(string(b))
+	if !ok1 || !ok2 {
+		return strings.Compare(string(a), string(b))
+	}
+	return x.Cmp(y)
+}
+
 // wholeShare is the share of all.
 const wholeShare = 100_0
 

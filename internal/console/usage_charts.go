@@ -47,7 +47,7 @@ type chartGroup struct {
 	Colour  int    // from 0; -1: the rest
 	Total   amount
 	Share   string // of the total, such as "12.3 %"
-	Bar     string // length in percent of the largest
+	Bar     string // length in percent of the longest
 	Address string // that shows only it; "": there is none
 	values  []json.Number
 }
@@ -105,12 +105,7 @@ func tabOf(u *client.UnitSeries) unitTab {
 
 func (c *usageCharts) addGroups(q usageQuery, u *client.UnitSeries, d *directory) {
 	add := func(g chartGroup, total json.Number) {
-		g.Total, g.Share, g.Bar = readable(total, u.Unit), tenths(shareOf(total, u.Total))+" %", "0"
-		largest := total
-		if len(c.Groups) > 0 {
-			largest = c.Groups[0].Total.Exact
-		}
-		g.Bar = tenths(min(shareOf(total, largest), wholeShare))
+		g.Total, g.Share = readable(total, u.Unit), tenths(shareOf(total, u.Total))+" %"
 		c.Groups = append(c.Groups, g)
 	}
 	for i := range u.Groups {
@@ -121,6 +116,11 @@ func (c *usageCharts) addGroups(q usageQuery, u *client.UnitSeries, d *directory
 	}
 	if o := u.Others; o != nil {
 		add(chartGroup{Label: othersLabel(o.Groups), Colour: -1, values: o.Values}, o.Total)
+	}
+	// The rest may be more than the largest group.
+	longest := slices.MaxFunc(c.Groups, func(a, b chartGroup) int { return compareExact(a.Total.Exact, b.Total.Exact) })
+	for i := range c.Groups {
+		c.Groups[i].Bar = tenths(shareOf(c.Groups[i].Total.Exact, longest.Total.Exact))
 	}
 }
 
@@ -159,11 +159,9 @@ func (c *usageCharts) addSteps(s *client.Series, u *client.UnitSeries) {
 
 // axisOf takes the readable unit of the largest step.
 func axisOf(u *client.UnitSeries) chartAxis {
-	largest := new(big.Rat)
-	for _, value := range u.Values {
-		if v, ok := new(big.Rat).SetString(string(value)); ok && v.Cmp(largest) > 0 {
-			largest = v
-		}
+	largest, ok := new(big.Rat).SetString(string(slices.MaxFunc(u.Values, compareExact)))
+	if !ok {
+		return chartAxis{unitWord(u.Unit), 1}
 	}
 	unit := readableUnitOf(largest, u.Unit)
 	return chartAxis{unit.name, unit.worth}
