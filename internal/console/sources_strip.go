@@ -115,5 +115,5 @@ func barHeight(n, most int64) int {
 	}
 	const least = 3
 	room := stripHeight - stripTop - least
-	return least + room*bits.Len64(uint64(n)-1)/max(1, bits.Len64(uint64(most)-1))
+	return least + room*bits.Len64(uint64(n))/bits.Len64(uint64(most))
 }

@@ -137,7 +137,7 @@ func TestBarsTellNothingFromLittle(t *testing.T) {
 	for _, c := range []struct {
 		n, most int64
 		want    int
-	}{{0, 100, 0}, {1, 1_000_000, 3}, {1, 1, 3}, {1_000_000, 1_000_000, 26}, {1000, 1_000_000, 14}} {
+	}{{0, 100, 0}, {1, 1_000_000, 4}, {1, 1, 26}, {1_000_000, 1_000_000, 26}, {1000, 1_000_000, 14}} {
 		if got := barHeight(c.n, c.most); got != c.want {
 			t.Errorf("%d of %d: %d pixels, want %d", c.n, c.most, got, c.want)
 		}
