@@ -46,7 +46,7 @@ func goalRows() []goalRow {
 		{goalHTTP, "the same over HTTP, one client"},
 		{goalFirst, "first report of a month that was not asked for before, over HTTP"},
 		{goalProject, "one project's month (500 resources) over HTTP"},
-		{goalFilter, "exact tag or field filter over the whole fleet, engine"},
+		{goalFilter, "exact tag or field filter over the whole fleet, engine, against a report that reads every line"},
 		{goalYear, "a whole year, whole fleet, engine"},
 		{goalHistory, "the same month after ten years of history instead of one, engine"},
 		{goalDump, "all lines of a month as JSON over HTTP"},
