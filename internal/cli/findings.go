@@ -8,6 +8,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/meterbook/meterbook/client"
 )
@@ -17,9 +18,7 @@ const anyFinding = "any"
 
 func newFindings(env *Env) *cobra.Command {
 	form := newChoice(formTable, formJSON)
-	var from, to dayFlag
-	limit, silentDays := 0, 0
-	kind := newChoice(anyFinding, client.IDInTwoProjects, client.OverlappingWindows, client.ReusedID, client.SilentResource)
+	q := findingsQuestion{kind: newChoice(anyFinding, client.IDInTwoProjects, client.OverlappingWindows, client.ReusedID, client.SilentResource)}
 	cmd := &cobra.Command{
 		Use:   "findings --from DATE --to DATE",
 		Short: "List what smells of wrong bills",
@@ -36,33 +35,19 @@ UTC. It takes the token of an admin key, and shows what exists for that key.`,
   meterbook findings --from 2024-07-01 --to 2024-08-01 --kind silent_resources --silent-days 3`,
 		Args: exactArgs(),
 	}
-	f := cmd.Flags()
-	f.VarP(&form, "output", "o", "form of the list")
-	f.Var(&from, "from", "first day of the period")
-	f.Var(&to, "to", "day before which the period ends")
-	f.Var(&kind, "kind", "which kind to list; "+anyFinding+" are all but silent_resources")
-	f.IntVar(&silentDays, "silent-days", 7, "after how many days without news a resource is silent, up to 3650")
-	f.IntVar(&limit, "limit", 100, "greatest number of findings, up to 1000")
+	cmd.Flags().VarP(&form, "output", "o", "form of the list")
+	q.flags(cmd.Flags())
 	c := connectionFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if from.given == "" || to.given == "" {
-			return &usageError{cmd.CommandPath(), "--from and --to are required, such as --from 2024-07-01 --to 2024-08-01"}
-		}
-		if limit < 1 {
-			return &usageError{cmd.CommandPath(), fmt.Sprintf("--limit must be at least 1, got %d", limit)}
-		}
-		if silentDays < 1 {
-			return &usageError{cmd.CommandPath(), fmt.Sprintf("--silent-days must be at least 1, got %d", silentDays)}
+		request, err := q.request(cmd.CommandPath())
+		if err != nil {
+			return err
 		}
 		api, err := c.connect(cmd, env)
 		if err != nil {
 			return err
 		}
 		defer api.Close()
-		request := client.FindingsRequest{From: from.time, To: to.time, SilentDays: silentDays, Limit: limit}
-		if kind.value != anyFinding {
-			request.Kind = kind.value
-		}
 		found, err := api.FindingsOf(cmd.Context(), request)
 		if err != nil {
 			return err
@@ -70,6 +55,37 @@ UTC. It takes the token of an admin key, and shows what exists for that key.`,
 		return printFindings(cmd.OutOrStdout(), found, form.value)
 	}
 	return cmd
+}
+
+// findingsQuestion is what the flags ask for.
+type findingsQuestion struct {
+	from, to          dayFlag
+	kind              choice
+	limit, silentDays int
+}
+
+func (q *findingsQuestion) flags(f *pflag.FlagSet) {
+	f.Var(&q.from, "from", "first day of the period")
+	f.Var(&q.to, "to", "day before which the period ends")
+	f.Var(&q.kind, "kind", "which kind to list; "+anyFinding+" are all but silent_resources")
+	f.IntVar(&q.silentDays, "silent-days", 7, "after how many days without news a resource is silent, up to 3650")
+	f.IntVar(&q.limit, "limit", 100, "greatest number of findings, up to 1000")
+}
+
+func (q *findingsQuestion) request(command string) (r client.FindingsRequest, err error) {
+	switch {
+	case q.from.given == "" || q.to.given == "":
+		return r, &usageError{command, "--from and --to are required, such as --from 2024-07-01 --to 2024-08-01"}
+	case q.limit < 1:
+		return r, &usageError{command, fmt.Sprintf("--limit must be at least 1, got %d", q.limit)}
+	case q.silentDays < 1:
+		return r, &usageError{command, fmt.Sprintf("--silent-days must be at least 1, got %d", q.silentDays)}
+	}
+	r = client.FindingsRequest{From: q.from.time, To: q.to.time, SilentDays: q.silentDays, Limit: q.limit}
+	if q.kind.value != anyFinding {
+		r.Kind = q.kind.value
+	}
+	return r, nil
 }
 
 func printFindings(out io.Writer, found *client.Findings, form string) error {

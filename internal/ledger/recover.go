@@ -23,18 +23,8 @@ func (l *Ledger) recover(ctx context.Context) (*sequencer, error) {
 		stopped: make(chan struct{}), failure: &l.failure,
 	}
 	s.merge.finished = make(chan *merged, 1)
-	var err error
-	if s.sources, err = loadSources(l.db); err != nil {
-		return nil, err
-	}
-	if s.book, err = loadSourceBook(l.db); err != nil {
-		return nil, err
-	}
-	p, err := readPointer(l.db)
+	p, err := s.readTables()
 	if err != nil {
-		return nil, err
-	}
-	if s.closing, err = readClosing(l.db); err != nil {
 		return nil, err
 	}
 	base, err := l.openBase(ctx, p, s.sources)
@@ -57,6 +47,21 @@ func (l *Ledger) recover(ctx context.Context) (*sequencer, error) {
 	l.views = newViews(s.delta.view(s.seq))
 	removeDerived(&l.options, &p)
 	return s, nil
+}
+
+// readTables reads what the sequencer keeps in memory besides what is derived, and
+// the pointer to that.
+func (s *sequencer) readTables() (p pointer, err error) {
+	if s.sources, err = loadSources(s.db); err != nil {
+		return p, err
+	}
+	if s.book, err = loadSourceBook(s.db); err != nil {
+		return p, err
+	}
+	if s.closing, err = readClosing(s.db); err != nil {
+		return p, err
+	}
+	return readPointer(s.db)
 }
 
 func readPointer(db *pebble.DB) (p pointer, err error) {
