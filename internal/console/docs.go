@@ -33,21 +33,28 @@ func (c *Console) showDocs(w http.ResponseWriter, r *http.Request) {
 	if isSecure(r) {
 		scheme = "https://"
 	}
-	p := page{template: "docs", title: "API", body: docsPage{c.reference, scheme + r.Host}}
+	c.pack(w, r, func(w http.ResponseWriter) {
+		c.render(w, page{template: "docs", title: "API", body: docsPage{c.reference, scheme + r.Host}}, f)
+	})
+}
+
+// pack lets a page be written as gzip where the browser takes it. It is for pages
+// that are long and repeat themselves, and have no secret that their length could
+// tell.
+func (c *Console) pack(w http.ResponseWriter, r *http.Request, write func(http.ResponseWriter)) {
 	w.Header().Set("Vary", "Accept-Encoding")
 	if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		c.render(w, p, f)
+		write(w)
 		return
 	}
 	packed := &packedAnswer{ResponseWriter: w, pack: gzip.NewWriter(w)}
-	c.render(packed, p, f)
+	write(packed)
 	if err := packed.pack.Close(); err != nil {
 		c.options.Logger.Debug("write an answer", "error", err)
 	}
 }
 
-// packedAnswer sends an answer as gzip: the reference is long and repeats itself,
-// and has no secret that its length could tell.
+// packedAnswer sends an answer as gzip.
 type packedAnswer struct {
 	http.ResponseWriter
 	pack *gzip.Writer

@@ -67,7 +67,10 @@ func TestAssetsAreKeptForEver(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	b := s.signedIn(s.root)
-	page := b.get("/usage").want(200)
+	page := b.get("/usage", "Accept-Encoding: identity").want(200)
+	if packed := b.get("/usage", "Accept-Encoding: gzip").want(200); packed.header.Get("Content-Encoding") != "gzip" || len(packed.body) > len(page.body)/3 {
+		t.Errorf("the page has %d bytes, packed %d", len(page.body), len(packed.body))
+	}
 	assets := regexp.MustCompile(`"(/assets/[^"]+)"`).FindAllStringSubmatch(page.body, -1)
 	if len(assets) < 4 {
 		t.Fatalf("assets %v", assets)

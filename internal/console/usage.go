@@ -43,7 +43,10 @@ func showUsage(v *visit) error {
 	if answer.report != nil {
 		body.show(q, &answer)
 	}
-	v.show(page{template: "usage", title: "Usage", status: status, body: body})
+	v.c.pack(v.w, v.r, func(w http.ResponseWriter) {
+		v.w = w
+		v.show(page{template: "usage", title: "Usage", status: status, body: body})
+	})
 	return nil
 }
 
