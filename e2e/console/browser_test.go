@@ -104,8 +104,9 @@ func startChromium() (context.Context, error) {
 	return browser, nil
 }
 
-// stepTimeout bounds one action of a tab on a busy machine.
-const stepTimeout = 30 * time.Second
+// stepTimeout bounds one action of a tab on a busy machine; axe-core looks long at
+// the reference of the API.
+const stepTimeout = 2 * time.Minute
 
 // tab is one tab of a browser.
 type tab struct {
