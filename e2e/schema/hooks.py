@@ -45,6 +45,10 @@ BEYOND_SCHEMA = {
     "POST /v1/projects": PROJECT,
     "PATCH /v1/projects/{id}": PROJECT,
     "POST /cloud/v1/usage_report": [r"400 time_to: Input should not be before the day of time_from"],
+    "POST /v1/usage/series": [
+        r"400 time_to: Input should not be before the day of time_from",
+        r"400 step: Input should give at most 3660 steps",
+    ],
     "POST /v1/retain": [r"400 before: Input should be a month that has begun, and not before one that is closed"],
     "POST /v1/events": [
         r"415 Content-Type application/json is for binary mode",
