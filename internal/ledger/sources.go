@@ -56,13 +56,14 @@ type sourceRecord struct {
 // tally counts what became of a request's observations.
 func (g *group) tally(r *request) {
 	var record *sourceRecord
-	var of report.SourceKey
+	var last *report.Submission
 	for i := range r.items {
-		it := &r.items[i]
-		if key := it.KeyOfSource(); record == nil || key != of {
-			record, of = g.s.book.record(g, key, it.ReceivedAt), key
+		s := &r.items[i].Submission
+		if last == nil || s.Observation.Name.Source != last.Observation.Name.Source || s.Client != last.Client || s.AnyClient != last.AnyClient {
+			record = g.s.book.record(g, s.KeyOfSource(), s.ReceivedAt)
 		}
-		record.count(&it.Submission, &r.outcomes[i])
+		record.count(s, &r.outcomes[i])
+		last = s
 	}
 }
 

@@ -143,10 +143,11 @@ func LagBounds() [lagBoundCount]metering.Instant {
 
 // Count counts one lag.
 func (c *LagCounts) Count(lag metering.Instant) {
-	bounds := LagBounds()
 	i := 0
-	for i < len(bounds) && lag > bounds[i] {
-		i++
+	if lag > metering.Second { // most are not, of a source that is well
+		bounds := LagBounds()
+		for i = 1; i < len(bounds) && lag > bounds[i]; i++ {
+		}
 	}
 	if c[i]++; c[i] == 0 {
 		c[i]-- // it stays at the greatest number
