@@ -172,6 +172,7 @@ func localAddress(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || u.Opaque != "" ||
 		!strings.HasPrefix(address, "/") || strings.HasPrefix(address, "//") || strings.ContainsRune(address, '\\') ||
+		strings.HasPrefix(u.Path, "//") || // RequestURI may write an escaped slash as one, and "//" begins a host
 		strings.ContainsFunc(address, func(c rune) bool { return c <= ' ' || c > '~' }) {
 		return "/"
 	}

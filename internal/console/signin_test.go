@@ -172,6 +172,7 @@ func TestNobodyIsLedElsewhere(t *testing.T) {
 	for _, next := range []string{
 		"https://evil.example/", "//evil.example/", "/\\evil.example", "\\\\evil.example", "javascript:alert(1)", "usage", "",
 		"/\t/evil.example", "/%0d%0aSet-Cookie:x\n", "http:/usage", "/ü", "///evil.example",
+		"/%2Fevil.example/^", "/%2f/evil.example/{", "/%2F%2Fevil.example/\"",
 	} {
 		if got := localAddress(next); got != "/" {
 			t.Errorf("%q leads to %q", next, got)
