@@ -38,6 +38,7 @@ BEYOND_SCHEMA = {
     EXPLAIN: [
         r"400 as_of: Input should not be (in the future|before the year 1678)",
         r"400 as_of: Input should not be before .*, when the months before .* were closed",
+        r"400 (line|term): Field required where (line|term) is given",
     ],
     "GET /v1/findings": [r"400 from: Input should not be before .*: the months before are closed"],
     "POST /v1/keys": KEY,

@@ -86,7 +86,7 @@ def test_answers_to_a_narrowed_reader_are_as_documented(server: Server, tmp_path
     assert run.answered(lambda status: True) == operations(document)
     may = run.answered(lambda status: 200 <= status < 300)
     assert may == {
-        "GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json",
+        "GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json", "GET /v1/key",
         "POST /cloud/v1/usage_report", "POST /v1/usage/series", "GET /v1/resources/{project}/{region}/{type}/{id}",
         "GET /cloud/v1/projects", "GET /cloud/v1/projects/{id}", "GET /cloud/v1/regions", "GET /cloud/v1/regions/{id}",
         "GET /v1/projects", "GET /v1/projects/{id}", "GET /v1/regions", "GET /v1/regions/{id}",
