@@ -193,17 +193,29 @@ func fieldGroups(chosen searchField) []fieldGroup {
 	return groups
 }
 
+// maxChips is how many projects or regions have a chip each: as each chip holds
+// the address of all others, their length grows with the square.
+const maxChips = 50
+
 // chipsOf lists the filters that are in force.
 func chipsOf(q usageQuery, d *directory) []chip {
 	var chips []chip
 	add := func(label, value string, change func(*usageQuery)) {
 		chips = append(chips, chip{label, value, q.with(change).address()})
 	}
-	for i, id := range q.projects {
-		add("Project", d.project(id).String(), func(q *usageQuery) { q.projects = slices.Delete(q.projects, i, i+1) })
+	if n := len(q.projects); n > maxChips {
+		add("Projects", grouped(strconv.Itoa(n))+" projects", func(q *usageQuery) { q.projects = nil })
+	} else {
+		for i, id := range q.projects {
+			add("Project", d.project(id).String(), func(q *usageQuery) { q.projects = slices.Delete(q.projects, i, i+1) })
+		}
 	}
-	for i, id := range q.regions {
-		add("Region", d.region(id).String(), func(q *usageQuery) { q.regions = slices.Delete(q.regions, i, i+1) })
+	if n := len(q.regions); n > maxChips {
+		add("Regions", grouped(strconv.Itoa(n))+" regions", func(q *usageQuery) { q.regions = nil })
+	} else {
+		for i, id := range q.regions {
+			add("Region", d.region(id).String(), func(q *usageQuery) { q.regions = slices.Delete(q.regions, i, i+1) })
+		}
 	}
 	for i, name := range q.types {
 		add("Type", typeLabel(name), func(q *usageQuery) { q.types = slices.Delete(q.types, i, i+1) })

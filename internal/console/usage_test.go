@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -193,6 +194,25 @@ func TestFormLeadsToTheShortAddress(t *testing.T) {
 	} {
 		b.get("/usage" + given).leads(want)
 		b.get(want).want(200)
+	}
+}
+
+func TestManyIDsInAnAddressDoNotBlowThePageUp(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.load()
+	var ids []string
+	for id := range 2000 {
+		ids = append(ids, strconv.Itoa(id+1))
+	}
+	b := s.signedIn(s.root)
+	for _, name := range []string{"project", "region"} {
+		got := b.get("/usage?from=2025-01-01&last=2025-01-31&" + name + "=" + strings.Join(ids, ",")).want(200)
+		got.shows("2,000 " + name + "s")
+		const most = 2 << 20 // an address of 10 kB in each of some forty links, and a line for each id
+		if len(got.body) > most {
+			t.Errorf("%d bytes for 2000 ids of a %s, want at most %d", len(got.body), name, most)
+		}
 	}
 }
 
