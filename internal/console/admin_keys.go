@@ -1,6 +1,7 @@
 package console
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -134,6 +135,9 @@ func createKey(v *visit) error {
 // showToken shows the token that was made last by whoever has signed in here. To
 // load the page again shows it no more.
 func showToken(v *visit) error {
+	if v.r.Method == http.MethodHead {
+		return nil // nobody would read it
+	}
 	body := madeKey{v.adminFrame(), v.c.sessions.takeMade(v.session.id)}
 	title := "Key made"
 	if body.Key == nil {

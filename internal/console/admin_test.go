@@ -59,6 +59,7 @@ func TestTokenIsShownToNobodyElse(t *testing.T) {
 	maker, other := s.signedIn(s.root), s.signedIn(s.root)
 	maker.post("/admin/keys/new", url.Values{"roles": {"reader"}}).leads("/admin/keys/made")
 	other.get("/admin/keys/made").want(http.StatusOK).shows("A token is shown only once")
+	maker.send(http.MethodHead, "/admin/keys/made", nil).want(http.StatusOK) // which shows nothing
 	maker.get("/admin/keys/made").want(http.StatusOK).shows("Copy its token now")
 }
 

@@ -70,8 +70,9 @@ func New(o Options) *Console {
 func (c *Console) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The mux would redirect paths with "//", "/./" or "/../", of which the
-		// API says that they are unknown.
-		if p := r.URL.EscapedPath(); p == "" || p != path.Clean(p) {
+		// API says that they are unknown; also where these are escaped, since no id
+		// is like that.
+		if p := r.URL.EscapedPath(); p == "" || p != path.Clean(p) || r.URL.Path != path.Clean(r.URL.Path) {
 			c.options.API.ServeHTTP(w, r)
 			return
 		}

@@ -11,7 +11,7 @@ func (c *Console) routes() []route {
 	reader := []string{client.RoleReader}
 	return append([]route{
 		{"GET /usage", "Usage", reader, showUsage},
-		{"GET /usage/download", "", reader, downloadUsage},
+		{"GET " + downloadAddress, "", reader, downloadUsage},
 	}, append(sourcesRoutes(), adminRoutes()...)...)
 }
 

@@ -24,6 +24,9 @@ func downloadForms() []downloadForm {
 	}
 }
 
+// downloadAddress is where downloads are.
+const downloadAddress = "/usage/download"
+
 // downloadQuery is the query for all lines, whatever page is looked at.
 func downloadQuery(q usageQuery, form string) string {
 	whole := q.with(func(q *usageQuery) { q.size, q.unit, q.by = sizeDefault, "", client.ByType })
@@ -43,7 +46,7 @@ func downloadUsage(v *visit) error {
 		wrong.Add("format", "The format must be csv, json or ndjson.")
 	}
 	if len(wrong) > 0 {
-		return &client.Error{Status: http.StatusBadRequest, Message: "The address of this download is not right.", InvalidFields: wrong}
+		return &client.Error{Status: http.StatusBadRequest, Message: "This download cannot be made.", InvalidFields: wrong}
 	}
 	form := downloadForms()[i]
 	begin := func() {

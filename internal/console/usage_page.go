@@ -98,7 +98,7 @@ func (p *usagePage) show(q usageQuery, a *usageAnswer) {
 	}
 	p.Pages = pagerOf(q, p.Count)
 	for _, f := range downloadForms() {
-		p.Downloads = append(p.Downloads, link{f.label, withQuery("/usage/download", downloadQuery(q, f.name))})
+		p.Downloads = append(p.Downloads, link{f.label, withQuery(downloadAddress, downloadQuery(q, f.name))})
 	}
 	p.Empty = emptyOf(q, p.Count)
 }

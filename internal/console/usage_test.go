@@ -359,9 +359,16 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	b := s.signedIn(s.key(client.NewKey{Roles: []string{client.RoleReader}, RateLimit: 1}))
-	refused := b.get("/usage").want(429).shows("Too many requests at once", "Try again", `<span class="mono">`)
+	refused := b.get("/usage").want(429).shows("Too many requests at once", "Try again", `<span class="mono">`, "A page asks the API up to 6 times")
 	if refused.header.Get("Retry-After") == "" || refused.header.Get("X-Frame-Options") != "DENY" {
 		t.Errorf("header %v", refused.header)
+	}
+	all := s.signedIn(s.root)
+	all.get("/usage/download?format=xml").want(400).shows("The format must be csv, json or ndjson.", `href="/usage">Start anew`)
+	all.get("/resource/10/76/volume/"+resourceID("c")+"?as_of=2099-01-01T00:00").want(400).
+		shows("asks for what there cannot be", "as_of: Input should not be in the future").hides("invalid_fields")
+	for _, at := range []string{"/admin/clients/%2e%2e", "/admin/keys/%2E", "/admin/keys/%2e%2e/revoke"} {
+		all.get(at).want(404)
 	}
 }
 

@@ -2,6 +2,7 @@ package console
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -80,6 +81,14 @@ func (v *visit) here() string {
 	return localAddress(v.r.URL.RequestURI())
 }
 
+// anew is this page without anything asked for. A download without a form is none.
+func (v *visit) anew() string {
+	if v.r.URL.Path == downloadAddress {
+		return "/usage"
+	}
+	return v.r.URL.Path
+}
+
 // leave leads to the sign-in page, and after that back to here.
 func (c *Console) leave(w http.ResponseWriter, r *http.Request, reason string) {
 	setSessionCookie(w, r, "", -1)
@@ -107,6 +116,10 @@ func (v *visit) fail(err error) {
 	v.show(page{"notice", n.Title, refused.Status, n})
 }
 
+// callsOfPage is how often a page asks the API at most: that of a resource, when
+// what the key may do is asked again.
+const callsOfPage = 6
+
 // noticeOf says what has happened and what to do next.
 func (v *visit) noticeOf(e *client.Error) notice {
 	again := []link{{"Try again", v.here()}}
@@ -119,10 +132,16 @@ func (v *visit) noticeOf(e *client.Error) notice {
 		n.Links = []link{{"Go to the first page", "/"}}
 	case http.StatusTooManyRequests:
 		n.Title = "Too many requests at once"
+		if limit := v.key.RateLimit; limit > 0 && limit < callsOfPage {
+			n.Text += fmt.Sprintf(". A page asks the API up to %d times, so a key with %d a second cannot open every page, however often it is tried.", callsOfPage, limit)
+		}
 	case http.StatusServiceUnavailable:
 		n.Title = "The server is not ready"
 	case http.StatusBadRequest:
-		n.Title, n.Links = "This cannot be asked for", []link{{"Start anew", v.r.URL.Path}}
+		n.Title, n.Links = "This cannot be asked for", []link{{"Start anew", v.anew()}}
+		if e.RequestID != "" && len(e.InvalidFields) > 0 { // the API's words are for programs
+			n.Text = "The address of this page asks for what there cannot be."
+		}
 	default:
 		n.Title, n.Text = "Something went wrong", "That is a bug in Meterbook, and its log says more. Nothing was changed by looking at a page."
 	}
