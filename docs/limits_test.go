@@ -32,6 +32,7 @@ func noLimits() map[string]string {
 		"metering.minutes":       "a unit",
 		"metering.minutesPerDay": "a number of the calendar",
 		"metering.maxSpans":      "what is remembered of a day; beyond, it is folded anew, which nobody can see",
+		"ledger.maxRevisions":    "how a day is brought up to date; beyond, it is folded anew, which nobody can see",
 		"report.maxScale":        "a number of decimal places",
 		"ingest.maxInternBytes":  "which texts are shared, in memory of fixed size",
 		"ingest.maxMeters":       "how many meters are shared",

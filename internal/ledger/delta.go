@@ -66,7 +66,7 @@ func (d *delta) current(u layout.Unit) *tracked {
 	if t, ok := d.slots[u]; ok {
 		return t
 	}
-	t := &tracked{slot: uint32(len(d.slots)), at: d.find(u.Resource), entry: notLogged, now: &folded{unit: u}}
+	t := &tracked{at: d.find(u.Resource), entry: notLogged, now: &folded{unit: u}}
 	if u.Resource.Type.Measure() == metering.Counted {
 		t.now.sums = d.daySums(t.at, metering.Period{From: u.Day, To: u.Day + 1})
 	} else {
@@ -77,7 +77,9 @@ func (d *delta) current(u layout.Unit) *tracked {
 
 // set makes f the unit's present fold.
 func (d *delta) set(t *tracked, f *folded) {
-	if t.entry != notLogged {
+	if t.entry == notLogged {
+		t.slot = uint32(len(d.slots))
+	} else {
 		d.stale += t.now.size()
 	}
 	t.now, t.entry = f, len(d.log)
@@ -85,26 +87,26 @@ func (d *delta) set(t *tracked, f *folded) {
 	d.log = append(d.log, change{slot: t.slot, at: t.at, project: f.unit.Resource.Project, is: f})
 }
 
-// place adds one observation to its unit; false when the unit must be folded
-// anew from all its observations.
-func (d *delta) place(o *metering.Observation) bool {
+// place adds one observation to its unit; when it cannot be done without others,
+// it returns the unit as it is, which stays valid while nobody else sets it.
+func (d *delta) place(o *metering.Observation) (t *tracked, ok bool) {
 	u := layout.UnitOf(o)
-	t := d.current(u)
-	f, ok := &folded{unit: u}, false
+	t = d.current(u)
+	f := &folded{unit: u}
 	if o.Kind == metering.QuantityObserved {
 		w := o.Window()
 		f.sums, ok = metering.PlaceWindow(t.now.sums, &w)
 	} else {
 		s := o.State()
 		if t.entry >= d.shown && t.now.timeline.Append(&s) {
-			return true
+			return t, true
 		}
 		f.timeline, ok = t.now.timeline.Place(&s)
 	}
 	if ok {
 		d.set(t, f)
 	}
-	return ok
+	return t, ok
 }
 
 // compact drops the changes that later ones of the same unit follow, when there
@@ -130,10 +132,12 @@ func (d *delta) compact(merging int) {
 // over what has those folded in.
 func (d *delta) rebase(on settled, n int) *delta {
 	fresh := newDelta(on)
+	fresh.slots = make(map[layout.Unit]*tracked, len(d.slots)) // it will grow as large
+	fresh.log = make([]change, 0, len(d.log))
 	for _, c := range d.log[n:] {
 		t, ok := fresh.slots[c.is.unit]
 		if !ok {
-			t = &tracked{slot: uint32(len(fresh.slots)), at: fresh.find(c.is.unit.Resource), entry: notLogged}
+			t = &tracked{at: fresh.find(c.is.unit.Resource), entry: notLogged}
 		}
 		fresh.set(t, c.is)
 	}

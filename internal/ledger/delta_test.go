@@ -31,7 +31,7 @@ func TestAViewIsNotChangedByWhatComesAfterIt(t *testing.T) {
 	var views []*view
 	const groups, ofGroup = 20, 50
 	for n := range groups * ofGroup {
-		if !d.place(flapping(n)) {
+		if _, ok := d.place(flapping(n)); !ok {
 			t.Fatalf("state %d must be folded anew", n)
 		}
 		if n%ofGroup == ofGroup-1 {
@@ -59,7 +59,7 @@ func TestVersionsOfADayWithManyMetersDoNotPileUp(t *testing.T) {
 	for n := range 1000 {
 		o := hourOf(1, 0)
 		o.Meter.Dimension = strconv.Itoa(n)
-		if !d.place(o) {
+		if _, ok := d.place(o); !ok {
 			t.Fatalf("window %d must be folded anew", n)
 		}
 		d.view(0)

@@ -3,9 +3,11 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/meterbook/meterbook/internal/ledger/layout"
 	"github.com/meterbook/meterbook/internal/metering"
@@ -13,24 +15,47 @@ import (
 
 // foldUnits folds units from all that is stored of them, in the order of their
 // keys, and hands each to visit.
-func foldUnits(r pebble.Reader, sources *sourceTable, closed closing, units []layout.Unit, visit func(*folded)) (err error) {
-	slices.SortFunc(units, func(a, b layout.Unit) int {
-		if c := a.Resource.Compare(b.Resource); c != 0 {
-			return c
-		}
-		return int(a.Day) - int(b.Day)
-	})
-	it, err := r.NewIter(nil)
+func foldUnits(db *pebble.DB, sources *sourceTable, closed closing, units []layout.Unit, visit func(*folded)) error {
+	return eachUnit(db, units, func(it *pebble.Iterator, unit layout.Unit) (*folded, error) {
+		return closed.foldFrom(it, sources, unit)
+	}, visit)
+}
+
+// unitsWorthAnIterator are folded by one goroutine.
+const unitsWorthAnIterator = 64
+
+// eachUnit sorts units by their keys, folds them on all processors, each with an
+// iterator of its own, and then visits them one after the other. fold must change
+// nothing.
+func eachUnit(db *pebble.DB, units []layout.Unit, fold func(*pebble.Iterator, layout.Unit) (*folded, error), visit func(*folded)) error {
+	slices.SortFunc(units, layout.Unit.Compare)
+	all := make([]*folded, len(units))
+	var folding errgroup.Group
+	share := max(unitsWorthAnIterator, (len(units)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	for from := 0; from < len(units); from += share {
+		to := min(from+share, len(units))
+		folding.Go(func() error { return foldInto(all[from:to], db, units[from:to], fold) })
+	}
+	if err := folding.Wait(); err != nil {
+		return err
+	}
+	for _, f := range all {
+		visit(f)
+	}
+	return nil
+}
+
+// foldInto folds units in the order of their keys.
+func foldInto(all []*folded, db *pebble.DB, units []layout.Unit, fold func(*pebble.Iterator, layout.Unit) (*folded, error)) (err error) {
+	it, err := db.NewIter(nil)
 	if err != nil {
 		return fmt.Errorf("read observations: %w", err)
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	for _, unit := range units {
-		f, err := closed.foldFrom(it, sources, unit)
-		if err != nil {
+	for i, unit := range units {
+		if all[i], err = fold(it, unit); err != nil {
 			return err
 		}
-		visit(f)
 	}
 	return nil
 }
@@ -38,13 +63,14 @@ func foldUnits(r pebble.Reader, sources *sourceTable, closed closing, units []la
 // told reads what was told of one unit and not retracted. The iterator stands
 // before its observations and has its bounds.
 func told(it *pebble.Iterator, sources *sourceTable, unit layout.Unit) (states []metering.State, windows []metering.Window, err error) {
+	c := cursor{it: it, sources: sources}
 	for it.Valid() {
-		stored, err := next(it, sources)
+		stored, retracted, err := c.next()
 		if err != nil {
 			return nil, nil, err
 		}
 		switch {
-		case stored == nil: // retracted
+		case retracted:
 		case stored.Kind == metering.QuantityObserved:
 			windows = append(windows, stored.Window())
 		default:
@@ -57,26 +83,32 @@ func told(it *pebble.Iterator, sources *sourceTable, unit layout.Unit) (states [
 	return states, windows, nil
 }
 
-// next reads the observation at the iterator and steps behind it and its mark;
-// nil when it is retracted.
-func next(it *pebble.Iterator, sources *sourceTable) (*layout.Stored, error) {
-	key := slices.Clone(it.Key())
-	value, err := it.ValueAndErr()
+// cursor reads observations one after the other.
+type cursor struct {
+	it      *pebble.Iterator
+	sources *sourceTable
+	key     []byte // memory of the one that was read last
+	stored  layout.Stored
+}
+
+// next reads the observation at the iterator and steps behind it and its mark.
+// What it returns is valid until it is called again.
+func (c *cursor) next() (stored *layout.Stored, retracted bool, err error) {
+	c.key = append(c.key[:0], c.it.Key()...)
+	value, err := c.it.ValueAndErr()
 	if err != nil {
-		return nil, fmt.Errorf("read observation %x: %w", key, err)
+		return nil, false, fmt.Errorf("read observation %x: %w", c.key, err)
 	}
-	stored, err := layout.Decode(key, value)
-	if err != nil {
-		return nil, err
+	if err := c.stored.Decode(c.key, value); err != nil {
+		return nil, false, err
 	}
-	if stored.Name.Source, err = sources.text(stored.Source); err != nil {
-		return nil, fmt.Errorf("observation %x: %w", key, err)
+	if c.stored.Name.Source, err = c.sources.text(c.stored.Source); err != nil {
+		return nil, false, fmt.Errorf("observation %x: %w", c.key, err)
 	}
-	if it.Next() && layout.IsMarkOf(it.Key(), key) {
-		it.Next()
-		return nil, nil
+	if retracted = c.it.Next() && layout.IsMarkOf(c.it.Key(), c.key); retracted {
+		c.it.Next()
 	}
-	return stored, nil
+	return &c.stored, retracted, nil
 }
 
 // sourceTable numbers the sources. It is filled when the store is opened, and

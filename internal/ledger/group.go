@@ -18,10 +18,11 @@ type group struct {
 	s       *sequencer
 	batch   *pebble.Batch
 	touched layout.Touched
-	units   map[layout.Unit]bool // touched; true: must be folded anew
+	units   map[layout.Unit]*refold // touched; nil: the delta has it as it is now
 	entries map[string]*groupEntry
-	publish []func() // show what changed in the directory, once it is on the disk
-	key     []byte   // of the id entry in hand
+	fresh   []groupEntry // memory of entries, as many as there are observations
+	publish []func()     // show what changed in the directory, once it is on the disk
+	key     []byte       // of the id entry in hand
 	buf     []byte
 	err     error    // of a read that failed: the group cannot be decided
 	applied []func() // called between this group and the next one
@@ -34,9 +35,46 @@ type groupEntry struct {
 	observation *metering.Observation
 }
 
-func (s *sequencer) newGroup() *group {
-	return &group{s: s, batch: s.db.NewBatch(), units: map[layout.Unit]bool{}, entries: map[string]*groupEntry{}}
+// newGroup makes a group that takes the requests.
+func (s *sequencer) newGroup(requests []*request) *group {
+	n, size := 0, 0
+	for _, r := range requests {
+		n, size = n+len(r.items), size+r.size
+	}
+	return &group{
+		s: s, batch: s.newBatch(size + n*observationOverhead),
+		units: make(map[layout.Unit]*refold, n), entries: make(map[string]*groupEntry, n),
+		fresh: make([]groupEntry, 0, n), touched: layout.Touched{IDs: make([]uint64, 0, n)},
+	}
 }
+
+// newBatch returns a batch with room for so many bytes.
+func (s *sequencer) newBatch(size int) *pebble.Batch {
+	if b := s.spare; b != nil {
+		s.spare = nil
+		return b
+	}
+	return s.db.NewBatchWithSize(size, pebble.WithMaxRetainedSizeBytes(spareBatchBytes))
+}
+
+// spareBatchBytes is the most memory that is kept of one group for the next.
+const spareBatchBytes = 8 << 20
+
+// order puts the batch into the order of its keys where that helps. What was
+// collected in is kept for the next group.
+func (g *group) order() error {
+	ordered, err := inKeyOrder(g.s.db, g.batch)
+	if err != nil || ordered == nil {
+		return err
+	}
+	g.batch.Reset()
+	g.s.spare, g.batch = g.batch, ordered
+	return nil
+}
+
+// observationOverhead is about what a commit takes for an observation besides its
+// value, in bytes: its key, its id entry, its share of the journal.
+const observationOverhead = 192
 
 // take decides about one observation and, if it is accepted, adds it.
 func (g *group) take(it *item) report.Outcome {
@@ -58,7 +96,8 @@ func (g *group) take(it *item) report.Outcome {
 		return g.known(&it.Submission, entry)
 	}
 	g.s.seq++
-	fresh := &groupEntry{IDEntry: layout.EntryOf(o, g.s.seq), observation: o}
+	g.fresh = append(g.fresh, groupEntry{IDEntry: layout.EntryOf(o, g.s.seq), observation: o})
+	fresh := &g.fresh[len(g.fresh)-1]
 	fresh.Retracted = entry != nil && entry.Retracted
 	g.s.ids.add(hash)
 	g.touched.IDs = append(g.touched.IDs, hash)
@@ -160,8 +199,17 @@ func (g *group) putObservation(it *item, source layout.SourceNumber, retracted b
 // without the others, otherwise once the group is applied.
 func (g *group) place(o *metering.Observation) {
 	unit := layout.UnitOf(o)
-	again := g.units[unit]
-	g.units[unit] = again || !g.s.delta.place(o)
+	late := g.units[unit]
+	if late == nil {
+		t, ok := g.s.delta.place(o)
+		if ok {
+			g.units[unit] = nil
+			return
+		}
+		late = &refold{was: t}
+		g.units[unit] = late
+	}
+	late.add(o, g.s.seq)
 }
 
 // retract marks what a retraction names, whether it is there yet or not.
@@ -182,7 +230,11 @@ func (g *group) retract(o *metering.Observation) {
 	g.putEntry(target)
 	if target.Known {
 		g.set(layout.MarkKey(target.Key(project)), nil)
-		g.units[target.Unit()] = true
+		unit := target.Unit()
+		if g.units[unit] == nil {
+			g.units[unit] = &refold{was: g.s.delta.current(unit)}
+		}
+		g.units[unit].retract(&target.IDEntry)
 	}
 }
 
@@ -214,6 +266,7 @@ func (g *group) read(key []byte) *metering.Observation {
 // folds what could not be folded one by one.
 func (g *group) apply() error {
 	g.saveSources()
+	g.touched.Units = make([]layout.Unit, 0, len(g.units))
 	for unit := range g.units {
 		g.touched.Units = append(g.touched.Units, unit)
 	}
@@ -222,6 +275,9 @@ func (g *group) apply() error {
 	}
 	if g.err != nil {
 		return errors.Join(g.err, g.batch.Close())
+	}
+	if err := g.order(); err != nil {
+		return errors.Join(err, g.batch.Close())
 	}
 	if err := g.s.commit(g.batch); err != nil {
 		return err // the batch is Pebble's: it may be half committed
@@ -232,18 +288,27 @@ func (g *group) apply() error {
 	return nil
 }
 
-// foldAnew folds the units that need all their observations.
+// foldAnew brings the units up to date that could not take in all of the group.
 func (g *group) foldAnew() error {
 	var units []layout.Unit
-	for unit, again := range g.units {
-		if again {
+	for unit, late := range g.units {
+		if late != nil {
 			units = append(units, unit)
 		}
 	}
 	if len(units) == 0 {
 		return nil
 	}
-	return foldUnits(g.s.db, g.s.sources, g.s.closing, units, func(f *folded) {
-		g.s.delta.set(g.s.delta.current(f.unit), f)
-	})
+	return eachUnit(g.s.db, units, g.fold, func(f *folded) { g.s.delta.set(g.units[f.unit].was, f) })
+}
+
+// fold says what a unit has become with what it could not take in.
+func (g *group) fold(it *pebble.Iterator, unit layout.Unit) (*folded, error) {
+	if !g.s.closing.concerns(unit) {
+		f, err := g.units[unit].revise(it, g.s.sources, unit)
+		if err != nil || f != nil {
+			return f, err
+		}
+	}
+	return g.s.closing.foldFrom(it, g.s.sources, unit)
 }

@@ -280,7 +280,7 @@ func removeDerived(o *Options, p *pointer) {
 // loggedChanges returns the present state of every resource in the log, in
 // canonical order.
 func (v *view) loggedChanges() []columns.Change {
-	var all []columns.Change
+	all := make([]columns.Change, 0, v.slots)
 	days := map[metering.ResourceKey]*changedDays{}
 	v.logged(nothing, func(c *change) {
 		key := c.is.unit.Resource

@@ -31,9 +31,10 @@ type sequencer struct {
 
 	inflight sync.WaitGroup // jobs that are not published yet
 	merge    mergeState
-	failure  *failure // the ledger's
-	mergeNow bool     // a command asks for a merge after its group
-	remade   bool     // what a start made again of the derived files is not on the disk yet
+	failure  *failure      // the ledger's
+	spare    *pebble.Batch // empty, with memory for the next group; nil: none
+	mergeNow bool          // a command asks for a merge after its group
+	remade   bool          // what a start made again of the derived files is not on the disk yet
 }
 
 // failure is the error after which nothing more is written.
@@ -142,7 +143,7 @@ func (s *sequencer) process(requests []*request) {
 		answer(requests, err)
 		return
 	}
-	g := s.newGroup()
+	g := s.newGroup(requests)
 	for _, r := range requests {
 		if r.command != nil {
 			r.err = r.command(g)

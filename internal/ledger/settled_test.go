@@ -136,7 +136,8 @@ func TestAStartAfterACrashGoesOnWithWhatWasCondensed(t *testing.T) {
 		submit(t, l, []report.Submission{{Observation: o, AnyClient: true, ReceivedAt: o.Time}})
 		l.settle(t)
 	}
-	want, name := everything(t, l, f.End()), "store/"+l.sequencer.pointer.Recent
+	name, crashes := "store/"+l.sequencer.pointer.Recent, store.CrashClone(vfs.CrashCloneCfg{}) // before a quiet moment merges all
+	want := everything(t, l, f.End())
 	for harm, inflict := range map[string]func(*vfs.MemFS) error{
 		"none":    func(*vfs.MemFS) error { return nil },
 		"missing": func(fs *vfs.MemFS) error { return fs.Remove(name) },
@@ -150,7 +151,7 @@ func TestAStartAfterACrashGoesOnWithWhatWasCondensed(t *testing.T) {
 		},
 	} {
 		t.Run(harm, func(t *testing.T) {
-			crashed := store.CrashClone(vfs.CrashCloneCfg{})
+			crashed := crashes.CrashClone(vfs.CrashCloneCfg{})
 			if err := inflict(crashed); err != nil {
 				t.Fatal(err)
 			}

@@ -30,13 +30,16 @@ type item struct {
 	value []byte
 }
 
+// usualValue is more than the value of most observations takes, in bytes.
+const usualValue = 160
+
 // Submit implements report.Writer.
 func (l *Ledger) Submit(ctx context.Context, batch []report.Submission) (report.Pending, error) {
 	if err := l.checkRoom(); err != nil {
 		return nil, err
 	}
 	r := &request{items: make([]item, len(batch)), outcomes: make([]report.Outcome, len(batch))}
-	var arena []byte
+	arena := make([]byte, 0, len(batch)*usualValue)
 	for i, s := range batch {
 		if s.Refused != nil {
 			r.items[i].Submission = s

@@ -43,6 +43,7 @@ func Build(changes []Change, seq uint64) *Base {
 // canonical order, each resource once.
 func Changed(changes []Change, seq uint64) *Base {
 	b := newBuilder(len(changes))
+	b.base.cell = cellsFor(changes)
 	for i := range changes {
 		if c := &changes[i]; c.Key.Type.Measure() == metering.Counted {
 			b.addCounted(c)

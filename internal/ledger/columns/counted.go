@@ -26,6 +26,25 @@ func (b *builder) addCounted(c *Change) {
 	b.end(0, 0)
 }
 
+// cellsFor returns cells with room for the days of all changes, of which a
+// counted resource may have years: growing step by step would cost several times
+// that.
+func cellsFor(changes []Change) cells {
+	n := 0
+	for i := range changes {
+		c := &changes[i]
+		n += len(c.Sums)
+		if rest := c.Rest.Base; rest != nil {
+			from, to := rest.items(&rest.groups[rest.groupOf(c.Rest.Res)], c.Rest.Res)
+			n += to - from
+		}
+	}
+	return cells{
+		day: make([]int32, 0, n), meter: make([]uint32, 0, n), name: make([]uint32, 0, n), tags: make([]uint32, 0, n), extra: make([]uint32, 0, n),
+		hi: make([]uint64, 0, n), lo: make([]uint64, 0, n), first: make([]int64, 0, n), last: make([]int64, 0, n),
+	}
+}
+
 // dayAdder adds day sums of one resource.
 type dayAdder struct {
 	*builder

@@ -53,6 +53,8 @@ type run struct {
 // fresh of which nothing is left.
 func newPlan(prev, fresh *Base, keepGone bool) *plan {
 	p := &plan{prev: prev, fresh: fresh, end: place{name: 1, extra: 1}}
+	// As many as there can be: growing step by step would cost several times that.
+	p.runs = make([]run, 0, min(2*len(fresh.ids), len(fresh.ids)+len(prev.ids))+1)
 	old, next := newCursor(prev), newCursor(fresh)
 	for res, g := 0, 0; res < len(fresh.ids); res++ {
 		if res == fresh.groupEnd(g) {

@@ -3,6 +3,7 @@ package layout
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/meterbook/meterbook/internal/metering"
 )
@@ -97,6 +98,8 @@ type Touched struct {
 
 // Append appends the entry's value.
 func (t *Touched) Append(dst []byte) []byte {
+	const perUnit = 32 // of most units, in bytes
+	dst = slices.Grow(dst, binary.MaxVarintLen64+8*len(t.IDs)+perUnit*len(t.Units))
 	dst = binary.AppendUvarint(dst, uint64(len(t.IDs)))
 	for _, h := range t.IDs {
 		dst = binary.LittleEndian.AppendUint64(dst, h)

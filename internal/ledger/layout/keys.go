@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math/bits"
 
@@ -99,6 +100,20 @@ func UnitOf(o *metering.Observation) Unit {
 	return Unit{Resource: o.Resource}
 }
 
+// Compare is the order of the keys of the units' observations.
+func (u Unit) Compare(v Unit) int {
+	counted, other := u.Resource.Type.Measure() == metering.Counted, v.Resource.Type.Measure() == metering.Counted
+	switch {
+	case counted && other:
+		return cmp.Or(cmp.Compare(Month(u.Day), Month(v.Day)), u.Resource.Compare(v.Resource), cmp.Compare(u.Day, v.Day))
+	case counted: // q comes before s
+		return -1
+	case other:
+		return 1
+	}
+	return u.Resource.Compare(v.Resource)
+}
+
 // Bounds returns the half-open range of keys that holds the unit's
 // observations.
 func (u Unit) Bounds() (from, to []byte) {
@@ -108,6 +123,13 @@ func (u Unit) Bounds() (from, to []byte) {
 		return from, appendInstant(prefix, (u.Day + 1).Start())
 	}
 	from = AppendStates(nil, u.Resource)
+	return from, PrefixEnd(from)
+}
+
+// Beginning returns the half-open range of keys that holds those quantities of a
+// unit that begin at an instant.
+func (u Unit) Beginning(at metering.Instant) (from, to []byte) {
+	from = appendInstant(AppendQuantities(nil, u.Resource, u.Day), at)
 	return from, PrefixEnd(from)
 }
 

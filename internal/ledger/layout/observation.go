@@ -150,6 +150,16 @@ func appendAttributes(dst []byte, a *metering.Attributes) []byte {
 // Name.Source is left empty for the caller to fill in.
 func Decode(key, value []byte) (*Stored, error) {
 	s := &Stored{}
+	if err := s.Decode(key, value); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Decode is the function of that name into memory that was used before. What it
+// reads shares nothing with what was there.
+func (s *Stored) Decode(key, value []byte) error {
+	*s = Stored{}
 	k, v := reader{b: key}, reader{b: value}
 	var at metering.Instant
 	if len(key) > 0 && key[0] == Retractions {
@@ -176,9 +186,9 @@ func Decode(key, value []byte) (*Stored, error) {
 	}
 	s.ReceivedAt = s.Time + received
 	if k.failed() || v.failed() || len(k.b) > 0 || len(v.b) > 0 || !s.inItsMonth(key) {
-		return nil, fmt.Errorf("observation at key %x: %w", key, errDamaged)
+		return fmt.Errorf("observation at key %x: %w", key, errDamaged)
 	}
-	return s, nil
+	return nil
 }
 
 // inItsMonth reports whether the key of a quantity has the month of its From.

@@ -1,0 +1,104 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/meterbook/meterbook/internal/ledger/layout"
+	"github.com/meterbook/meterbook/internal/metering"
+)
+
+// refold says what of a group a unit, as the delta has it, has not taken in.
+type refold struct {
+	was *tracked
+	// whole: only all its observations say what it is now.
+	whole bool
+	// added are the quantities that came late or correct others, retracted those
+	// that were taken back, begins when their windows begin.
+	added, retracted []layout.Seq
+	begins           []metering.Instant
+}
+
+// maxRevisions of a day are looked at one by one; more fold it anew.
+const maxRevisions = 16
+
+// add notes an observation that the unit cannot take in without others.
+func (r *refold) add(o *metering.Observation, seq layout.Seq) {
+	if r.revises(o.Kind, o.From) {
+		r.added = append(r.added, seq)
+	}
+}
+
+// retract notes an observation that was taken back.
+func (r *refold) retract(e *layout.IDEntry) {
+	if r.revises(e.Kind, e.At) {
+		r.retracted = append(r.retracted, e.Seq)
+	}
+}
+
+func (r *refold) revises(kind metering.ObservationKind, begin metering.Instant) bool {
+	if kind != metering.QuantityObserved || len(r.added)+len(r.retracted) == maxRevisions {
+		r.whole = true
+	} else if !slices.Contains(r.begins, begin) {
+		r.begins = append(r.begins, begin)
+	}
+	return !r.whole
+}
+
+// revise reads only the windows that begin when those do that were added or
+// retracted, and says what the day has become; nil when that takes all of it.
+func (r *refold) revise(it *pebble.Iterator, sources *sourceTable, unit layout.Unit) (*folded, error) {
+	if r.whole {
+		return nil, nil
+	}
+	windows := revision{refold: r, cursor: cursor{it: it, sources: sources}}
+	for _, begin := range r.begins {
+		first, end := unit.Beginning(begin)
+		if len(r.retracted) > 0 {
+			_, end = unit.Bounds()
+		}
+		it.SetBounds(first, end)
+		if err := windows.read(begin); err != nil {
+			return nil, fmt.Errorf("read observations of %v: %w", unit, err)
+		}
+	}
+	sums, ok := metering.ReviseDay(r.was.now.sums, windows.was, windows.is)
+	if !ok {
+		return nil, nil
+	}
+	return &folded{unit: unit, sums: sums}, nil
+}
+
+// revision is what a unit had taken in of some windows, and what there is now.
+type revision struct {
+	*refold
+	cursor
+	was, is []metering.Window
+}
+
+// read reads the windows within the iterator's bounds, up to the first behind an
+// instant that stays: it shows that what is gone before it was not the latest.
+func (r *revision) read(begin metering.Instant) error {
+	for r.it.First(); r.it.Valid(); {
+		stored, retracted, err := r.next()
+		if err != nil {
+			return err
+		}
+		w := stored.Window()
+		// The unit has taken in all but what it could not, and what was retracted
+		// before.
+		if !slices.Contains(r.added, stored.Seq) && (!retracted || slices.Contains(r.retracted, stored.Seq)) {
+			r.was = append(r.was, w)
+		}
+		if retracted {
+			continue
+		}
+		r.is = append(r.is, w)
+		if w.From > begin {
+			return nil
+		}
+	}
+	return r.it.Error()
+}
