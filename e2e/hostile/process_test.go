@@ -269,5 +269,7 @@ func (p *process) peak() (end func() int64) {
 			}
 		}
 	}()
-	return func() int64 { close(stop); return <-most }
+	end = sync.OnceValue(func() int64 { close(stop); return <-most })
+	p.t.Cleanup(func() { end() }) // a test that gave up must not be watched on
+	return end
 }

@@ -21,7 +21,7 @@ import (
 func TestSlowClientsAreLeftBehind(t *testing.T) {
 	t.Parallel()
 	const stalled, dripping, silent, resources = 16, 16, 100, 30_000
-	p := start(t, "--log-level", "info", "--slow-client-timeout", "3s", "--max-concurrent", fmt.Sprint(stalled+dripping))
+	p := start(t, "--log-level", "info", "--slow-client-timeout", "8s", "--max-concurrent", fmt.Sprint(stalled+dripping))
 	visit, attacker := welcome(t, p), p.tenant("attacker")
 	p.fill(attacker, resources)
 	before, end := p.rssAnon(), p.peak()
