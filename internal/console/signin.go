@@ -79,7 +79,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 		if status == http.StatusUnauthorized {
 			c.attempts.note(r.RemoteAddr)
 		}
-		form.Message = messageOf(err)
+		form.Message = signInMessage(err)
 		c.renderSignIn(w, r, status, form)
 		return
 	}
@@ -104,12 +104,17 @@ func (c *Console) ownKey(r *http.Request, token string) (*client.Key, int, error
 	return key, http.StatusInternalServerError, err
 }
 
-func messageOf(err error) string {
+// signInMessage says why a key was not accepted. What the API says of a token is
+// about the header of a program's request.
+func signInMessage(err error) string {
 	var refused *client.Error
-	if errors.As(err, &refused) {
-		return refused.Message
+	switch {
+	case !errors.As(err, &refused):
+		return err.Error()
+	case refused.Status == http.StatusUnauthorized:
+		return "No key in force has this token: it was not copied wholly, or the key has expired or was revoked. It looks like <id>$<secret>."
 	}
-	return err.Error()
+	return refused.Message
 }
 
 // connect makes a client that asks the API in this process, once for each call:

@@ -52,8 +52,9 @@ func TestWrongKeyIsToldInTheForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.post("/signin", url.Values{"token": {"nobody$0123456789abcdef"}, "next": {"/usage?a=b"}}).want(401).
-		shows(`role="alert">Bad permanent token: nobody<`, `aria-invalid="true"`, `value="/usage?a=b"`).hides("0123456789abcdef")
-	b.post("/signin", url.Values{"token": {revoked}}).want(401).shows("Bad permanent token: " + idOf(revoked))
+		shows(`role="alert">No key in force has this token: `, `aria-invalid="true"`, `value="/usage?a=b"`).hides("0123456789abcdef")
+	b.post("/signin", url.Values{"token": {revoked}}).want(401).shows("expired or was revoked")
+	b.post("/signin", url.Values{"token": {"secret"}}).want(401).shows("&lt;id&gt;$&lt;secret&gt;").hides("Authorization")
 	b.post("/signin", url.Values{"token": {"schlüssel"}}).want(401).shows("character outside ASCII")
 	b.post("/signin", url.Values{}).want(400).shows("Paste the key&#39;s token")
 	b.get("/usage").leads("/signin?next=%2Fusage")
