@@ -62,7 +62,7 @@ func TestAnObservationIsRetractedFromItsResource(t *testing.T) {
 	if status := b.follow("button", "Retract it"); status != http.StatusOK {
 		t.Errorf("status %d: %s", status, b.text("main"))
 	}
-	b.shows("Retracted")
+	b.shows("The retraction is stored")
 	b.open(story)
 	b.shows("It was a drill")
 	b.open(only)

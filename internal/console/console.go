@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/meterbook/meterbook/internal/console/reference"
@@ -73,7 +74,7 @@ func (c *Console) Handler() http.Handler {
 		// API says that they are unknown; also where these are escaped, since no id
 		// is like that.
 		if p := r.URL.EscapedPath(); p == "" || p != path.Clean(p) || r.URL.Path != path.Clean(r.URL.Path) {
-			c.options.API.ServeHTTP(w, r)
+			c.unknown(w, r)
 			return
 		}
 		c.mux.ServeHTTP(w, r)
@@ -104,11 +105,42 @@ func (c *Console) handlers() *http.ServeMux {
 		"POST /theme":        c.setTheme,
 		"GET /assets/{name}": c.serveAsset,
 		"GET " + docsAddress: c.showDocs,
+		"GET /admin":         func(w http.ResponseWriter, r *http.Request) { redirect(w, r, "/admin/keys") },
 	} {
 		mux.Handle(pattern, c.guard(do))
 	}
-	mux.Handle("/", c.options.API)
+	mux.HandleFunc("/", c.unknown)
 	return mux
+}
+
+// unknown answers what is not the console's: people get a page, all others the
+// API's answer.
+func (c *Console) unknown(w http.ResponseWriter, r *http.Request) {
+	if isForPeople(r) {
+		c.guard(http.HandlerFunc(c.showUnknown)).ServeHTTP(w, r)
+		return
+	}
+	c.options.API.ServeHTTP(w, r)
+}
+
+// isForPeople reports whether a person opened a path in a browser that is neither
+// the console's nor the API's.
+func isForPeople(r *http.Request) bool {
+	switch r.URL.Path {
+	case "/healthz", "/readyz", "/metrics", "/openapi.json":
+		return false
+	}
+	return r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") &&
+		!strings.HasPrefix(r.URL.Path, "/v1/") && !strings.HasPrefix(r.URL.Path, "/cloud/")
+}
+
+// showUnknown answers a path that nobody has.
+func (c *Console) showUnknown(w http.ResponseWriter, r *http.Request) {
+	c.showNotice(w, r, http.StatusNotFound, notice{
+		Title: "There is nothing here",
+		Text:  "No page has this address. It may have been cut off or mistyped.",
+		Links: []link{{"Go to the first page", "/"}, {"The API's reference", docsAddress}},
+	})
 }
 
 // home leads to the first page that the key may see.

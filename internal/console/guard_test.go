@@ -63,6 +63,23 @@ func TestAPIIsReachedThroughTheConsole(t *testing.T) {
 	s.signedIn(s.root).get("/v1/key").want(401)
 }
 
+func TestUnknownPathsAreToldToPeopleAsPagesAndToProgramsAsTheAPIDoes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signedIn(s.root)
+	const browser, program = "Accept: text/html,application/xhtml+xml;q=0.9", "Accept: application/json"
+	for _, path := range []string{"/usage/", "/docs/", "/nothing"} {
+		a := b.get(path, browser).want(404).shows("<h1>There is nothing here</h1>")
+		if a.header.Get("Content-Security-Policy") == "" {
+			t.Errorf("%s has no policy", path)
+		}
+		b.get(path, program).want(404).shows("NotFoundError")
+	}
+	b.get("/v1/nothing", browser).want(404).shows("NotFoundError")
+	b.get("/healthz", browser).want(200).shows(`"status":"ok"`)
+	b.get("/admin").leads("/admin/keys")
+}
+
 func TestAssetsAreKeptForEver(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -74,6 +75,11 @@ func retract(v *visit) error {
 	if err != nil || p.Nonce == "" {
 		return &client.Error{Status: http.StatusBadRequest, Message: "The form is not one of this page. Open it again."}
 	}
+	if len(wrong) == 0 {
+		if err := v.checkProject(target.Project, wrong); err != nil {
+			return err
+		}
+	}
 	if len(wrong) > 0 {
 		p.Fields = retractionFields(form, wrong)
 		v.showRetraction(http.StatusBadRequest, p)
@@ -115,4 +121,20 @@ func readRetraction(form url.Values) (t retractionTarget, wrong map[string][]str
 		wrong["reason"] = []string{"Say why."}
 	}
 	return t, wrong
+}
+
+// checkProject notes a project that is not there: a retraction for it would make
+// it. What a key that may only write sees is judged by the API.
+func (v *visit) checkProject(id int64, wrong map[string][]string) error {
+	_, err := v.api.Project(v.r.Context(), id)
+	var refused *client.Error
+	switch {
+	case !errors.As(err, &refused):
+		return err
+	case refused.Status == http.StatusNotFound:
+		wrong["project"] = []string{"There is no such project, as far as your key sees."}
+	case refused.Status != http.StatusForbidden:
+		return err
+	}
+	return nil
 }

@@ -69,16 +69,26 @@ func nothing(s *client.CountSeries, i int) bool {
 	return s.Accepted[i]+s.Duplicates[i]+s.Rejected[i] == 0
 }
 
+// someSteps are enough to tell a source that is back after a long outage from one
+// that sends now and then.
+const someSteps = 6
+
 // isRegular reports whether something came in at least half of the steps that are
-// over since the source was heard first.
+// over since the source was heard first. The longest silence is not counted where
+// there is enough besides it: an outage must not hide itself by its length.
 func isRegular(s *client.CountSeries, first int) bool {
-	over, with := 0, 0
+	over, with, silence, longest := 0, 0, 0, 0
 	for i := max(first, 0); i < len(s.Accepted)-1; i++ {
-		if over++; !nothing(s, i) {
-			with++
+		over++
+		if silence++; !nothing(s, i) {
+			with, silence = with+1, 0
 		}
+		longest = max(longest, silence)
 	}
-	return over > 0 && 2*with >= over
+	if with >= someSteps {
+		over -= longest
+	}
+	return with > 0 && 2*with >= over
 }
 
 func gapText(what string, from, to int, at func(int) string) string {

@@ -92,7 +92,7 @@ func TestObservationIsRetractedOnceHoweverOftenTheFormIsSent(t *testing.T) {
 	if lines() != 1 {
 		t.Fatal("nothing to retract")
 	}
-	b.post("/sources/retract", sent).want(http.StatusOK).shows("<h1>Retracted</h1>", "double &lt;probe&gt;", "1 accepted, 0 known")
+	b.post("/sources/retract", sent).want(http.StatusOK).shows("<h1>The retraction is stored</h1>", "double &lt;probe&gt;", "1 accepted, 0 known")
 	if lines() != 0 {
 		t.Error("the report still has it")
 	}
@@ -124,11 +124,22 @@ func TestGapsAreThoseOfRegularSources(t *testing.T) {
 		"Accepted events by hour, 8 hours, nothing came in 2 hours from h3, h6": series(0, 5, 5, 0, 0, 5, 0, 0),
 		"Accepted events by hour, 8 hours, only now and then":                   series(0, 5, 0, 0, 0, 5, 0, 0),
 		"Accepted events by hour, 8 hours, no gap":                              series(0, 5, 5, 5, 5, 5, 5, 0),
+		"Accepted events by hour, 20 hours, nothing came in 12 hours from h5":   series(0, 5, 5, 5, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 5, 5),
 	} {
 		g := newStrip("hour", s, 1, at)
 		if g.Label != want || strings.Contains(want, "nothing") != (g.Gaps != "") {
 			t.Errorf("%v: %q %q, want %q", s.Accepted, g.Label, g.Gaps, want)
 		}
+	}
+}
+
+func TestRetractionForAProjectThatIsNotThereDoesNotMakeIt(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	fields := url.Values{"nonce": {"n"}, "at": {"2025-01-15T12:00:00Z"}, "project": {"999"}, "source": {"/a"}, "id": {"1"}, "reason": {"r"}}
+	s.signedIn(s.root).post("/sources/retract", fields).want(http.StatusBadRequest).shows("There is no such project", `value="999"`)
+	if projects, err := s.admin.Projects(t.Context()); err != nil || len(projects) > 0 {
+		t.Errorf("%v, %v", projects, err)
 	}
 }
 

@@ -80,7 +80,7 @@ const maxTotals = 100
 func (p *usagePage) show(q usageQuery, a *usageAnswer) {
 	p.Shown, p.Count, p.CompleteUntil = true, a.report.Count, a.report.CompleteUntil
 	if a.noSeries != nil {
-		p.NoCharts = a.noSeries.Message
+		p.NoCharts = "They would have too many bars. Choose a shorter period; the lines and totals below are complete."
 	} else {
 		p.Charts = chartsOf(q, a.series, &a.directory)
 	}

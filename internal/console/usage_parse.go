@@ -98,9 +98,11 @@ func (r *usageReader) readPeriod(now time.Time) {
 
 func (r *usageReader) day(name, text string) metering.Day {
 	day, ok := metering.ParseDate(text)
-	// The day after the last one must have a date, too.
-	if !ok || day.String() == "9999-12-31" {
+	switch {
+	case !ok:
 		r.wrong.Add(name, "%q is no day; give one such as 2024-07-01.", text)
+	case day.String() == "9999-12-31": // the day after it has no date
+		r.wrong.Add(name, "Give a day before 9999-12-31.")
 	}
 	return day
 }

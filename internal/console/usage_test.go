@@ -225,7 +225,7 @@ func TestWrongValuesAreToldBesideTheirField(t *testing.T) {
 		"?from=2024-02-30&last=2024-03-01":      "&#34;2024-02-30&#34; is no day",
 		"?from=2024-03-02&last=2024-03-01":      "The last day must not be before the first.",
 		"?from=2024-03-02":                      "&#34;&#34; is no day",
-		"?last=9999-12-31&from=2024-01-01":      "is no day",
+		"?last=9999-12-31&from=2024-01-01":      "Give a day before 9999-12-31.",
 		"?period=tomorrow":                      "&#34;tomorrow&#34; is none of this-month",
 		"?project=x":                            "&#34;x&#34; is no id of a project",
 		"?region=0":                             "&#34;0&#34; is no id of a region",
