@@ -78,42 +78,33 @@ func (l *Ledger) removeBackupStage() {
 	}
 }
 
-// checkpointAttempts bounds how often a checkpoint begins anew because a merge
-// took the base away.
-const checkpointAttempts = 10
-
 // checkpoint gathers a consistent store: Pebble's checkpoint, and the derived
-// files that its pointer names.
+// files that its pointer names. The pointer waits meanwhile: one that is in the
+// log already and not yet to be read, or the other way round, would name other
+// files than those that are copied.
 func (l *Ledger) checkpoint(db *pebble.DB, stage string) ([]backupFile, error) {
 	o := &l.options
-	for range checkpointAttempts {
-		if err := o.FS.RemoveAll(stage); err != nil {
+	if err := o.FS.RemoveAll(stage); err != nil {
+		return nil, err
+	}
+	l.pointing.Lock()
+	defer l.pointing.Unlock()
+	p, err := readPointer(db)
+	if err != nil {
+		return nil, err
+	}
+	// All that was acknowledged is in the log on the disk: it need not be
+	// flushed, which only the sequencer may do.
+	if err := db.Checkpoint(o.FS.PathJoin(stage, observationsDir)); err != nil {
+		return nil, err
+	}
+	for _, name := range p.derived() {
+		err := vfs.LinkOrCopy(o.FS, o.FS.PathJoin(o.Dir, name), o.FS.PathJoin(stage, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a start makes it again
 			return nil, err
-		}
-		before, err := readPointer(db)
-		if err != nil {
-			return nil, err
-		}
-		// All that was acknowledged is in the log on the disk: it need not be
-		// flushed, which only the sequencer may do.
-		if err := db.Checkpoint(o.FS.PathJoin(stage, observationsDir)); err != nil {
-			return nil, err
-		}
-		for _, name := range before.derived() {
-			err := vfs.LinkOrCopy(o.FS, o.FS.PathJoin(o.Dir, name), o.FS.PathJoin(stage, name))
-			if err != nil && !errors.Is(err, fs.ErrNotExist) { // a start makes it again
-				return nil, err
-			}
-		}
-		after, err := readPointer(db)
-		if err != nil {
-			return nil, err
-		}
-		if before == after {
-			return filesOf(o, stage, before)
 		}
 	}
-	return nil, metering.Errorf(metering.KindUnavailable, "the store merges its changes faster than it can be copied; try again in a moment")
+	return filesOf(o, stage, p)
 }
 
 // derived lists the files that the pointer names.

@@ -94,6 +94,10 @@ type Ledger struct {
 		sync.RWMutex      // held for reading while Pebble is read outside of the sequencer
 		closed       bool // Pebble is
 	}
+	// pointing is held while the pointer changes, and while a checkpoint is made of
+	// it and of the files that it names.
+	pointing struct{ sync.Mutex }
+
 	stuck     atomic.Bool   // Pebble gave up and holds its locks: it cannot even be closed
 	failure   failure       // of a write, in the background or not
 	verifying atomic.Bool   // a verification is going on

@@ -183,6 +183,8 @@ func (s *sequencer) writePointer(p *pointer) error {
 	if err != nil {
 		return errors.Join(err, batch.Close())
 	}
+	s.ledger.pointing.Lock()
+	defer s.ledger.pointing.Unlock()
 	if err := s.commit(batch); err != nil {
 		return err // the batch is Pebble's: it may be half committed
 	}

@@ -4,4 +4,4 @@ package ledger_test
 
 // raceShare divides work that the race detector makes many times slower; the
 // whole of it runs without the detector.
-const raceShare = 10
+const raceShare = 20
