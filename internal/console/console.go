@@ -44,6 +44,8 @@ type Console struct {
 	sessions *sessions
 	attempts *attempts
 	mux      *http.ServeMux
+	// unknownPage is what people get who open a path that nobody has.
+	unknownPage http.Handler
 	// reference is what the OpenAPI document says, for people.
 	reference *reference.Reference
 }
@@ -63,7 +65,7 @@ func New(o Options) *Console {
 	functions := c.functions()
 	maps.Copy(functions, resourceFunctions())
 	c.pages = parsePages(functions)
-	c.mux = c.handlers()
+	c.mux, c.unknownPage = c.handlers(), c.guard(http.HandlerFunc(c.showUnknown))
 	return c
 }
 
@@ -117,7 +119,7 @@ func (c *Console) handlers() *http.ServeMux {
 // API's answer.
 func (c *Console) unknown(w http.ResponseWriter, r *http.Request) {
 	if isForPeople(r) {
-		c.guard(http.HandlerFunc(c.showUnknown)).ServeHTTP(w, r)
+		c.unknownPage.ServeHTTP(w, r)
 		return
 	}
 	c.options.API.ServeHTTP(w, r)
