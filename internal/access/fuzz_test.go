@@ -84,6 +84,8 @@ func FuzzRecord(f *testing.F) {
 	for _, text := range []string{
 		`{"version":1,"name":"Acme Limited","number":2,"created_at_ns":1795380765348687918}`,
 		`{"version":1,"name":"billing","client":"","roles":["reader"],"projects":[10],"types":["instance","volume"],"requests_per_second":0,"created_at_ns":1,"created_by":"7s5s","expires_at_ns":2,"revoked_at_ns":3,"secret_sha256":"f5225aa545d5b838063419e7c7c973366902231f3acc06b6d5238cee1cd8f82c"}`,
+		`{"version":1,"name":"one digit too many","secret_sha256":"f5225aa545d5b838063419e7c7c973366902231f3acc06b6d5238cee1cd8f82c0"}`,
+		`{"version":1,"name":"a byte too many","secret_sha256":"f5225aa545d5b838063419e7c7c973366902231f3acc06b6d5238cee1cd8f82cff"}`,
 		`{"version":2}`, `{}`, ``, `null`, `{"version":1,"version":1}`, `{"version":1,"roles":null,"regions":[]}`,
 	} {
 		f.Add([]byte(text))

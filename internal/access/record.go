@@ -105,9 +105,11 @@ func decodeKey(id KeyID, value []byte) (Key, error) {
 			k.Narrowing.Types |= report.TypesOf(t)
 		}
 	}
-	if n, err := hex.Decode(k.secret[:], []byte(rec.Secret)); err != nil || n != len(k.secret) {
+	hash, err := hex.DecodeString(rec.Secret)
+	if err != nil || len(hash) != len(k.secret) {
 		return k, fmt.Errorf("the secret's hash is not %d bytes in hex", len(k.secret))
 	}
+	k.secret = secretHash(hash)
 	return k, nil
 }
 
