@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
@@ -90,8 +91,14 @@ func (c *serveCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := c.memory.apply(cmd, c.env, o.logger); err != nil {
+	loaded, err := c.memory.apply(cmd, c.env, o.logger)
+	if err != nil {
 		return err
+	}
+	open := o.open
+	o.open = func(ctx context.Context, so storeOptions) (*store, error) {
+		defer loaded()
+		return open(ctx, so)
 	}
 	s, err := listenServer(o)
 	if err != nil {

@@ -87,6 +87,15 @@ func (d *delta) set(t *tracked, f *folded) {
 	d.log = append(d.log, change{slot: t.slot, at: t.at, project: f.unit.Resource.Project, is: f})
 }
 
+// put is set for a unit that need not be known as it is now.
+func (d *delta) put(f *folded) {
+	t, ok := d.slots[f.unit]
+	if !ok {
+		t = &tracked{at: d.find(f.unit.Resource), entry: notLogged}
+	}
+	d.set(t, f)
+}
+
 // place adds one observation to its unit; when it cannot be done without others,
 // it returns the unit as it is, which stays valid while nobody else sets it.
 func (d *delta) place(o *metering.Observation) (t *tracked, ok bool) {
@@ -135,11 +144,7 @@ func (d *delta) rebase(on settled, n int) *delta {
 	fresh.slots = make(map[layout.Unit]*tracked, len(d.slots)) // it will grow as large
 	fresh.log = make([]change, 0, len(d.log))
 	for _, c := range d.log[n:] {
-		t, ok := fresh.slots[c.is.unit]
-		if !ok {
-			t = &tracked{at: fresh.find(c.is.unit.Resource), entry: notLogged}
-		}
-		fresh.set(t, c.is)
+		fresh.put(c.is)
 	}
 	fresh.shown = len(fresh.log) // the same units are in the log that views have
 	return fresh

@@ -21,8 +21,9 @@ func foldUnits(db *pebble.DB, sources *sourceTable, closed closing, units []layo
 	}, visit)
 }
 
-// unitsWorthAnIterator are folded by one goroutine.
-const unitsWorthAnIterator = 64
+// So many units are folded by one goroutine in one go: they are worth an
+// iterator, and no processor waits long for another one that has harder units.
+const minUnitsAtOnce, maxUnitsAtOnce = 64, 2048
 
 // eachUnit sorts units by their keys, folds them on all processors, each with an
 // iterator of its own, and then visits them one after the other. fold must change
@@ -30,8 +31,10 @@ const unitsWorthAnIterator = 64
 func eachUnit(db *pebble.DB, units []layout.Unit, fold func(*pebble.Iterator, layout.Unit) (*folded, error), visit func(*folded)) error {
 	slices.SortFunc(units, layout.Unit.Compare)
 	all := make([]*folded, len(units))
+	processors := runtime.GOMAXPROCS(0)
 	var folding errgroup.Group
-	share := max(unitsWorthAnIterator, (len(units)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	folding.SetLimit(processors)
+	share := min(max(minUnitsAtOnce, (len(units)+processors-1)/processors), maxUnitsAtOnce)
 	for from := 0; from < len(units); from += share {
 		to := min(from+share, len(units))
 		folding.Go(func() error { return foldInto(all[from:to], db, units[from:to], fold) })
@@ -89,6 +92,7 @@ type cursor struct {
 	sources *sourceTable
 	key     []byte // memory of the one that was read last
 	stored  layout.Stored
+	decoder layout.Decoder
 }
 
 // next reads the observation at the iterator and steps behind it and its mark.
@@ -99,7 +103,7 @@ func (c *cursor) next() (stored *layout.Stored, retracted bool, err error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("read observation %x: %w", c.key, err)
 	}
-	if err := c.stored.Decode(c.key, value); err != nil {
+	if err := c.decoder.Decode(&c.stored, c.key, value); err != nil {
 		return nil, false, err
 	}
 	if c.stored.Name.Source, err = c.sources.text(c.stored.Source); err != nil {

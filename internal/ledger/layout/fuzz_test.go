@@ -3,6 +3,8 @@ package layout
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
+	"reflect"
 	"testing"
 
 	"github.com/meterbook/meterbook/internal/metering"
@@ -17,6 +19,13 @@ func FuzzObservation(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		s, err := Decode(key, value)
+		var d Decoder
+		for range 2 { // the second time it knows the description already
+			var again Stored
+			if wrong := d.Decode(&again, key, value); fmt.Sprint(wrong) != fmt.Sprint(err) || err == nil && !reflect.DeepEqual(&again, s) {
+				t.Errorf("key %x and value %x were read as %+v, %v, and then as %+v, %v", key, value, s, err, again, wrong)
+			}
+		}
 		if err != nil {
 			return
 		}

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -150,15 +151,29 @@ func appendAttributes(dst []byte, a *metering.Attributes) []byte {
 // Name.Source is left empty for the caller to fill in.
 func Decode(key, value []byte) (*Stored, error) {
 	s := &Stored{}
-	if err := s.Decode(key, value); err != nil {
+	if err := s.decode(key, value, nil); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// Decode is the function of that name into memory that was used before. What it
-// reads shares nothing with what was there.
-func (s *Stored) Decode(key, value []byte) error {
+// Decoder decodes observations one after the other. Observations of one resource
+// are mostly described alike, so what describes them is read once and shared.
+type Decoder struct{ last description }
+
+// Decode is the function of that name into memory that was used before.
+func (d *Decoder) Decode(s *Stored, key, value []byte) error { return s.decode(key, value, &d.last) }
+
+// description is what ends the value of a state or quantity, read and unread.
+type description struct {
+	of         metering.ResourceType
+	flags      byte
+	bytes      []byte // nil: nothing was read yet
+	meter      metering.Meter
+	attributes metering.Attributes
+}
+
+func (s *Stored) decode(key, value []byte, last *description) error {
 	*s = Stored{}
 	k, v := reader{b: key}, reader{b: value}
 	var at metering.Instant
@@ -182,7 +197,7 @@ func (s *Stored) Decode(key, value []byte) error {
 		s.Time, s.Sequence = v.instant(), v.sequence()
 		s.TargetSource, s.TargetID, s.Reason = v.text(), v.text(), v.text()
 	default:
-		v.body(s, at)
+		v.body(s, at, last)
 	}
 	s.ReceivedAt = s.Time + received
 	if k.failed() || v.failed() || len(k.b) > 0 || len(v.b) > 0 || !s.inItsMonth(key) {
@@ -218,7 +233,7 @@ func (r *reader) idText(n uint64) string {
 }
 
 // body reads what states and quantities have in common.
-func (r *reader) body(s *Stored, at metering.Instant) {
+func (r *reader) body(s *Stored, at metering.Instant, last *description) {
 	flags := r.byte()
 	if flags >= flagHasSequence<<1 {
 		r.fail()
@@ -240,6 +255,21 @@ func (r *reader) body(s *Stored, at metering.Instant) {
 	} else {
 		s.Time, s.Multiplier = at, r.uvarint()
 	}
+	switch flags &^= flagHasSequence; {
+	case last == nil:
+		r.description(s, flags)
+	case last.of == s.Resource.Type && last.flags == flags && last.bytes != nil && bytes.Equal(last.bytes, r.b):
+		s.Meter, s.Attributes, r.b = last.meter, last.attributes, nil
+	default:
+		if whole := r.b; r.description(s, flags) && len(r.b) == 0 {
+			*last = description{s.Resource.Type, flags, append(last.bytes[:0], whole...), s.Meter, s.Attributes}
+		}
+	}
+}
+
+// description reads how a state or quantity is described; ok is false when that
+// is damaged.
+func (r *reader) description(s *Stored, flags byte) (ok bool) {
 	metric, unit := "", ""
 	if flags&flagOwnMetric != 0 {
 		metric = r.metric(s.Resource.Type)
@@ -253,9 +283,10 @@ func (r *reader) body(s *Stored, at metering.Instant) {
 	}
 	if s.Deleted || r.failed() {
 		s.Meter = metering.Meter{Type: s.Resource.Type}
-		return
+	} else {
+		s.Meter = r.meter(s.Resource.Type, metric, unit, &s.Attributes, flags)
 	}
-	s.Meter = r.meter(s.Resource.Type, metric, unit, &s.Attributes, flags)
+	return !r.failed()
 }
 
 // metric reads a metric of the source's own. It is empty only where the type has
