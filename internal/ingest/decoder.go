@@ -122,6 +122,7 @@ func splitArray(body []byte, each func(index int, element []byte), options ...js
 		}
 		end := int(array.InputOffset())
 		each(index, body[end-len(element):end])
+		rest(index)
 	}
 	if _, err := array.ReadToken(); err != nil {
 		return err

@@ -43,6 +43,7 @@ type Service struct {
 	maxBodyBytes int64
 	bodies       *budget
 	rules        *rules
+	turns        turns
 
 	onAccepted, onDuplicates func(int)
 	onRejected               func(metering.RejectCode)
@@ -53,7 +54,7 @@ type Service struct {
 // New makes a Service that writes to w.
 func New(w report.Writer, o Options) *Service {
 	s := &Service{
-		writer: w, clock: o.Clock, maxBodyBytes: o.MaxBodyBytes,
+		writer: w, clock: o.Clock, maxBodyBytes: o.MaxBodyBytes, turns: newTurns(),
 		onAccepted: o.OnAccepted, onDuplicates: o.OnDuplicates, onRejected: o.OnRejected,
 	}
 	if s.maxBodyBytes == 0 {
@@ -118,16 +119,9 @@ func (s *Service) receiveWhole(ctx context.Context, d *decoder, m media, h http.
 	if err := s.readBody(buffer, m.encoding, body, held); err != nil {
 		return nil, err
 	}
-	c := new(chunk)
-	switch text := buffer.Bytes(); m.mode {
-	case modeStructured:
-		d.decode(c, 0, bytes.Trim(text, jsonSpace))
-	case modeBinary:
-		d.decodeBinary(c, h, bytes.Trim(text, jsonSpace))
-	default:
-		if err := d.decodeBatch(c, text); err != nil {
-			return nil, err
-		}
+	c, err := s.decodeWhole(d, m, h, buffer.Bytes())
+	if err != nil {
+		return nil, err
 	}
 	receipt := newReceipt()
 	pending, err := s.submit(ctx, &d.permission, c)
@@ -140,6 +134,22 @@ func (s *Service) receiveWhole(ctx context.Context, d *decoder, m media, h http.
 		return nil, err
 	}
 	return receipt, nil
+}
+
+// decodeWhole decodes a body when its turn has come.
+func (s *Service) decodeWhole(d *decoder, m media, h http.Header, text []byte) (c *chunk, err error) {
+	s.turns.take()
+	defer s.turns.give()
+	c = new(chunk)
+	switch m.mode {
+	case modeStructured:
+		d.decode(c, 0, bytes.Trim(text, jsonSpace))
+	case modeBinary:
+		d.decodeBinary(c, h, bytes.Trim(text, jsonSpace))
+	default:
+		err = d.decodeBatch(c, text)
+	}
+	return c, err
 }
 
 // submit hands a chunk to the store, with what was refused of it, which the store

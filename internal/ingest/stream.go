@@ -37,6 +37,7 @@ type stream struct {
 	receipt *Receipt
 	chunk   *chunk
 	flights []flight // oldest first
+	turn    bool     // it has a turn to decode
 }
 
 // flight is a chunk on its way to the disk.
@@ -70,8 +71,12 @@ func (s *Service) receiveStream(ctx context.Context, d *decoder, m media, body i
 // run takes in all lines. An error is the store's; what breaks the body is
 // noted only.
 func (st *stream) run(ctx context.Context, body *bufio.Reader) error {
+	defer st.yield()
 	lines := lineReader{source: body}
 	for index := 0; ; index++ {
+		if !lines.ready() {
+			st.yield()
+		}
 		line, err := lines.next()
 		if err != nil {
 			if err != io.EOF {
@@ -87,8 +92,9 @@ func (st *stream) run(ctx context.Context, body *bufio.Reader) error {
 		if len(line) == 0 {
 			continue
 		}
+		st.claim()
 		st.decoder.decode(st.chunk, index, line)
-		if st.chunk.full() {
+		if rest(index); st.chunk.full() {
 			if err := st.launch(ctx, index+1); err != nil {
 				return err
 			}
@@ -100,6 +106,23 @@ func (st *stream) run(ctx context.Context, body *bufio.Reader) error {
 	return st.land(ctx, 0)
 }
 
+// claim takes a turn unless the stream has one.
+func (st *stream) claim() {
+	if !st.turn {
+		st.turns.take()
+		st.turn = true
+	}
+}
+
+// yield gives the turn back: the stream may have to wait for its client or the
+// store.
+func (st *stream) yield() {
+	if st.turn {
+		st.turns.give()
+		st.turn = false
+	}
+}
+
 func (c *chunk) full() bool {
 	return len(c.submissions)+len(c.refusals) >= maxChunkEvents || c.bytes >= maxChunkBytes
 }
@@ -107,6 +130,7 @@ func (c *chunk) full() bool {
 // launch submits the chunk, waits until few enough are in flight, and begins a
 // new chunk at the line next.
 func (st *stream) launch(ctx context.Context, next int) error {
+	st.yield()
 	pending, err := st.submit(ctx, &st.decoder.permission, st.chunk)
 	if err != nil {
 		if earlier := st.land(ctx, 0); earlier != nil {
@@ -160,6 +184,12 @@ func (st *stream) breakOff(index int, text string, cause error) {
 type lineReader struct {
 	source *bufio.Reader
 	long   []byte // a line that is longer than the source's buffer
+}
+
+// ready reports whether a whole line has been read already.
+func (l *lineReader) ready() bool {
+	read, _ := l.source.Peek(l.source.Buffered()) // as much as is there: no error
+	return bytes.IndexByte(read, '\n') >= 0
 }
 
 // next returns the next line, which is valid until the next call. The last one

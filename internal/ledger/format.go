@@ -151,6 +151,11 @@ const (
 	DefaultCacheBytes    = 320 << 20
 )
 
+// indexBlockBytes is more than the index of most tables takes. As large as a
+// block of observations, which is what Pebble does by itself, an index has two
+// levels, and an observation in a cold table costs two blocks more.
+const indexBlockBytes = 256 << 10
+
 // pebbleFormat is the version of Pebble's own files that belongs to formatVersion.
 // A newer one needs a newer formatVersion, so that an older program refuses the
 // store with a sentence of its own.
@@ -171,6 +176,7 @@ func pebbleOptions(o *Options) *pebble.Options {
 		EventListener:               onCorruption(o.Logger),
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 	}
+	options.Levels[0].IndexBlockSize = indexBlockBytes // the other levels take it from there
 	return options
 }
 

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -136,6 +137,9 @@ func (s *sequencer) gather(first *request) []*request {
 	return requests
 }
 
+// itemsBetweenRests take about half a millisecond.
+const itemsBetweenRests = 64
+
 // process takes one group through dedup, numbering, Pebble and the fold, and
 // hands it to the publisher.
 func (s *sequencer) process(requests []*request) {
@@ -151,6 +155,9 @@ func (s *sequencer) process(requests []*request) {
 		}
 		for i := range r.items {
 			r.outcomes[i] = g.take(&r.items[i])
+			if i%itemsBetweenRests == itemsBetweenRests-1 {
+				runtime.Gosched() // a report may be waiting for the processor
+			}
 		}
 		g.tally(r)
 	}

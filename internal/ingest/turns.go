@@ -1,0 +1,27 @@
+package ingest
+
+import "runtime"
+
+// turns lets only so many goroutines decode at once. What all connections send
+// at once would otherwise be decoded by as many goroutines as there are
+// connections, and a report would wait behind all of them for a processor.
+type turns chan struct{}
+
+// newTurns leaves half of the processors to the store and to reports: decoding
+// takes a fifth of what taking events in takes.
+func newTurns() turns { return make(turns, max(1, runtime.GOMAXPROCS(0)/2)) }
+
+// take waits for a turn. Whoever has one must not wait for a client or the store.
+func (t turns) take() { t <- struct{}{} }
+
+func (t turns) give() { <-t }
+
+// eventsBetweenRests take about half a millisecond.
+const eventsBetweenRests = 64
+
+// rest lets others have the processor now and then, after the event of an index.
+func rest(index int) {
+	if index%eventsBetweenRests == eventsBetweenRests-1 {
+		runtime.Gosched()
+	}
+}
