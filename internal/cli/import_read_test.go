@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,5 +54,24 @@ func TestALineAsLongAsAnEventMayBeIsSentAndALongerOneIsNot(t *testing.T) {
 		if err != nil || !slices.Equal(tooLong, c.tooLong) || sent != c.bytes {
 			t.Errorf("%s: too long %v, sent %d bytes, error %v; want %v and %d", name, tooLong, sent, err, c.tooLong, c.bytes)
 		}
+	}
+}
+
+// TestAFileThatEndsWithinAHeaderIsCutShort cuts a file of two members where the
+// name of the second one stands.
+func TestAFileThatEndsWithinAHeaderIsCutShort(t *testing.T) {
+	t.Parallel()
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write([]byte("line\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	packed.WriteString("\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\x03name")
+	err := readChunksOf("f", &packed, func(chunk) error { return nil })
+	if metering.KindOf(err) != metering.KindInvalid || !strings.Contains(err.Error(), "unexpected EOF") {
+		t.Errorf("taken for whole: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -65,11 +66,11 @@ func (s *Service) decompress(e encoding, body io.Reader) (plain io.Reader, relea
 	u := &unpacker{encoding: e, packed: &errorKeeper{Reader: body}}
 	switch e {
 	case gzipped:
-		z, _ := s.gzips.Get().(*gzip.Reader)
+		z, _ := s.gzips.Get().(*gunzipper)
 		if z == nil {
-			z = new(gzip.Reader)
+			z = &gunzipper{packed: bufio.NewReader(nil)}
 		}
-		u.plain, err = z, z.Reset(u.packed)
+		u.plain, err = z, z.reset(u.packed)
 		release = func() { s.gzips.Put(z) }
 	case zstandard:
 		z, _ := s.zstds.Get().(*zstd.Decoder)
@@ -88,6 +89,45 @@ func (s *Service) decompress(e encoding, body io.Reader) (plain io.Reader, relea
 		return nil, nil, u.explain(err)
 	}
 	return u, release, nil
+}
+
+// gunzipper decompresses the members of a gzip stream one after the other. The
+// library does so, too, but takes a stream that ends within the file name or the
+// comment of a later member for whole.
+type gunzipper struct {
+	packed *bufio.Reader
+	member gzip.Reader
+}
+
+func (g *gunzipper) reset(packed io.Reader) error {
+	g.packed.Reset(packed)
+	return g.begin()
+}
+
+// begin reads the header of a member.
+func (g *gunzipper) begin() error {
+	err := g.member.Reset(g.packed)
+	g.member.Multistream(false)
+	return err
+}
+
+// Read implements io.Reader.
+func (g *gunzipper) Read(p []byte) (n int, err error) {
+	for n == 0 {
+		if n, err = g.member.Read(p); err != io.EOF {
+			return n, err
+		}
+		if _, err = g.packed.Peek(1); err != nil {
+			return n, err // io.EOF after a whole member
+		}
+		if err = g.begin(); err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // unpacker decompresses, and says of an error whether the compression is to

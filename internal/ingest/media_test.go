@@ -232,6 +232,7 @@ func TestBodiesThatCannotBeRead(t *testing.T) {
 		"half a gzip":    {"gzip", strings.NewReader(encode(t, "gzip", good)[:40]), metering.KindInvalid, "its gzip compression is cut short"},
 		"half a zstd":    {"zstd", strings.NewReader(encode(t, "zstd", good)[:40]), metering.KindInvalid, "its zstd compression is cut short"},
 		"half a header":  {"gzip", strings.NewReader(gzipStart), metering.KindInvalid, "its gzip compression is cut short"},
+		"half a name":    {"gzip", strings.NewReader(encode(t, "gzip", good) + "\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\x03name"), metering.KindInvalid, "its gzip compression is cut short"},
 		"wide window":    {"zstd", strings.NewReader("\x28\xb5\x2f\xfd\x00\x78\x01\x00\x00"), metering.KindInvalid, "its zstd compression is broken"},
 		"client gone":    {"identity", io.MultiReader(strings.NewReader(good), errReader{gone}), metering.KindInvalid, "connection reset"},
 		"gone in a gzip": {"gzip", io.MultiReader(strings.NewReader(encode(t, "gzip", good)[:40]), errReader{gone}), metering.KindInvalid, "read: connection reset"},

@@ -212,35 +212,40 @@ func TestAnEndedContextEndsWaitingOnly(t *testing.T) {
 }
 
 // TestAFullQueueBlocksUntilTheContextEnds fills the queue and all that lies
-// behind it while the disk stands still.
+// behind it while the disk stands still. A queue that is full because the
+// sequencer has not had the processor yet would be emptied again: each batch goes
+// as far as it can before the next one.
 func TestAFullQueueBlocksUntilTheContextEnds(t *testing.T) {
 	t.Parallel()
-	v := newTested(t)
-	g := newGate()
-	v.holdAt(g, logIsLost)
-	var pending []report.Pending
-	for v.ledger.Writable() == nil {
-		p, err := v.ledger.Submit(t.Context(), machines(len(pending), 1))
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		v := newTested(t)
+		g := newGate()
+		v.holdAt(g, logIsLost)
+		var pending []report.Pending
+		for v.ledger.Writable() == nil {
+			p, err := v.ledger.Submit(t.Context(), machines(len(pending), 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pending = append(pending, p)
+			synctest.Wait()
 		}
-		pending = append(pending, p)
-	}
-	if err := v.ledger.Writable(); metering.KindOf(err) != metering.KindRateLimited {
-		t.Errorf("writable: %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := v.ledger.Submit(ctx, machines(0, 1)); !errors.Is(err, context.Canceled) {
-		t.Errorf("submit to a full queue: %v", err)
-	}
-	close(g.open)
-	for _, p := range pending {
-		if _, err := p.Wait(t.Context()); err != nil {
-			t.Errorf("wait: %v", err)
+		if err := v.ledger.Writable(); metering.KindOf(err) != metering.KindRateLimited {
+			t.Errorf("writable: %v", err)
 		}
-	}
-	v.close()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := v.ledger.Submit(ctx, machines(0, 1)); !errors.Is(err, context.Canceled) {
+			t.Errorf("submit to a full queue: %v", err)
+		}
+		close(g.open)
+		for _, p := range pending {
+			if _, err := p.Wait(t.Context()); err != nil {
+				t.Errorf("wait: %v", err)
+			}
+		}
+		v.close()
+	})
 }
 
 func TestReportsOutliveMergesAndClose(t *testing.T) {
