@@ -123,7 +123,7 @@ func (o *ordeal) resend(b *batch) bool {
 	o.Helper()
 	r, stops, err := o.deliver(b)
 	if err != nil || stops {
-		o.Errorf("send a batch again: refused %v, %v\n%s", stops, err, &o.server.log)
+		o.Errorf("send a batch again: refused %v, %v\n%s", stops, err, &o.server.Log)
 	}
 	if r.Accepted != 0 && r.Duplicates != 0 {
 		o.Errorf("of a batch of %d observations %d were stored and %d were not", len(b.submissions), r.Duplicates, r.Accepted)
@@ -175,7 +175,7 @@ func (o *ordeal) ask(question []byte) []byte {
 	o.Helper()
 	status, text, err := o.server.post("/cloud/v1/usage_report", "application/json", question)
 	if err != nil || status != http.StatusOK {
-		o.Fatalf("ask for a report: %v, %d %.500s\n%s", err, status, text, &o.server.log)
+		o.Fatalf("ask for a report: %v, %d %.500s\n%s", err, status, text, &o.server.Log)
 	}
 	return text
 }

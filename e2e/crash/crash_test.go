@@ -87,7 +87,7 @@ type ordeal struct {
 	rng     *rand.Rand
 	binary  string
 	dir     string
-	server  *process
+	server  process
 	seed    uint64   // of the next history
 	asked   [][]byte // a request for each round's report
 	reports [][]byte // what they were answered in the end
@@ -157,7 +157,7 @@ func (o *ordeal) killRetaining() {
 	o.Helper()
 	ended := o.meanwhile("/v1/retain", `{"before":"2024-08"}`)
 	<-time.After(time.Duration(o.rng.Int64N(int64(killLateMost))))
-	o.server.kill()
+	o.server.Kill()
 	ended()
 	o.tally.kills[retaining].Add(1)
 	o.verify()
@@ -176,7 +176,7 @@ func (o *ordeal) askAll(when string) {
 func (o *ordeal) start() {
 	o.Helper()
 	o.server = start(o.T, o.binary, o.dir)
-	o.server.awaitReady()
+	o.server.AwaitReady()
 }
 
 // round sends batches until the server is killed, at most so many times, restarts
@@ -193,7 +193,7 @@ func (o *ordeal) round(most int) (kills int) {
 	for kills < most && o.rng.IntN(4) == 0 {
 		p := start(o.T, o.binary, o.dir)
 		<-time.After(time.Duration(o.rng.Int64N(int64(killStartMost))))
-		p.kill()
+		p.Kill()
 		o.tally.kills[loading].Add(1)
 		o.verify()
 		kills++
@@ -296,14 +296,14 @@ func (o *ordeal) kill() {
 	switch o.rng.IntN(8) {
 	case 0, 1:
 		how, late = stopping, time.Duration(o.rng.Int64N(int64(killStartMost)))
-		o.server.terminate()
+		o.server.Terminate()
 	case 2:
 		how = copying
 		defer o.meanwhile("/v1/backup", "")()
 	}
 	o.tally.kills[how].Add(1)
 	<-time.After(late)
-	o.server.kill()
+	o.server.Kill()
 }
 
 // checkAll asks for the reports of all rounds again, before and after a
@@ -312,9 +312,9 @@ func (o *ordeal) checkAll() {
 	o.Helper()
 	for range 2 {
 		o.askAll("in the end")
-		o.server.stop()
+		o.server.Stop()
 		o.verify()
 		o.start()
 	}
-	o.server.stop()
+	o.server.Stop()
 }

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,6 +15,8 @@ import (
 
 	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/storetest"
+
+	"github.com/meterbook/meterbook/e2e/server"
 )
 
 // smallDiskVariable tells the test binary that it was started in a mount
@@ -47,34 +48,22 @@ func becomeServer(dir string) error {
 
 // startOnSmallDisk runs a server on a file system of its own, which only it sees.
 // It takes root, or user namespaces.
-func startOnSmallDisk(t *testing.T, binary, dir string) *process {
+func startOnSmallDisk(t *testing.T, binary, dir string) process {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := prepare(t, self, binary, filepath.Join(dir, "data"))
-	p.cmd.Env = append(p.cmd.Env, smallDiskVariable+"="+dir)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	p := server.Prepare(t, adminToken, self, binary, "serve", "--data", filepath.Join(dir, "data"))
+	p.Cmd.Env = append(p.Cmd.Env, smallDiskVariable+"="+dir)
+	p.Cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if os.Geteuid() != 0 {
-		p.cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		p.cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		p.cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+		p.Cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		p.Cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		p.Cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
-	p.run()
-	return p
-}
-
-// prepare returns a process that runs command serve on dir.
-func prepare(t *testing.T, command ...string) *process {
-	t.Helper()
-	p := &process{t: t, url: "http://" + freeAddress(t), ended: make(chan struct{})}
-	dir := command[len(command)-1]
-	args := append(command[1:len(command)-1:len(command)-1], "serve", "--data", dir, "--listen", p.url[len("http://"):])
-	p.cmd = exec.Command(command[0], args...)
-	p.cmd.Env = append(os.Environ(), "METERBOOK_ADMIN_TOKEN="+adminToken)
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	return p
+	p.Run()
+	return process{p}
 }
 
 // TestAServerOnAFullDiskGoesOnOnceThereIsRoom lets others fill a real file system
@@ -84,8 +73,8 @@ func TestAServerOnAFullDiskGoesOnOnceThereIsRoom(t *testing.T) {
 	dir := t.TempDir()
 	o := &ordeal{T: t, tally: &tally{}, rng: rand.New(rand.NewPCG(1, 1)), binary: build(t), seed: firstSeed(600)}
 	o.server = startOnSmallDisk(t, o.binary, dir)
-	o.server.awaitReady()
-	ballast := filepath.Join("/proc", fmt.Sprint(o.server.cmd.Process.Pid), "root", dir, "ballast")
+	o.server.AwaitReady()
+	ballast := filepath.Join("/proc", fmt.Sprint(o.server.Cmd.Process.Pid), "root", dir, "ballast")
 	batches := make([]*batch, 3*batchesPerRound)
 	for i := range batches {
 		batches[i] = o.nextBatch()
@@ -116,7 +105,7 @@ func TestAServerOnAFullDiskGoesOnOnceThereIsRoom(t *testing.T) {
 	revoking.Wait()
 	for _, b := range batches[taken:] { // without a restart
 		if r, stops, err := o.deliver(b); err != nil || stops || r.Accepted != len(b.submissions) {
-			t.Fatalf("there is room, and a batch is not taken: %+v, refused: %v, %v\n%s", r, stops, err, &o.server.log)
+			t.Fatalf("there is room, and a batch is not taken: %+v, refused: %v, %v\n%s", r, stops, err, &o.server.Log)
 		}
 		tell(t, model, b)
 	}
@@ -126,7 +115,7 @@ func TestAServerOnAFullDiskGoesOnOnceThereIsRoom(t *testing.T) {
 	if err != nil || status != http.StatusOK || !strings.Contains(string(text), `"differences_total":0`) {
 		t.Errorf("verify: %v, %d %s", err, status, text)
 	}
-	o.server.stop()
+	o.server.Stop()
 }
 
 // fill sends batches, one after the other, while the disk fills up, until one is
@@ -173,7 +162,7 @@ func (o *ordeal) makeKey() string {
 }
 
 func (o *ordeal) revoke(key string) {
-	r, err := http.NewRequest(http.MethodDelete, o.server.url+"/v1/keys/"+key, http.NoBody)
+	r, err := http.NewRequest(http.MethodDelete, o.server.URL("/v1/keys/"+key), http.NoBody)
 	if err != nil {
 		o.Error(err)
 		return

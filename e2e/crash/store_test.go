@@ -40,7 +40,7 @@ func (o *ordeal) verify() {
 // there. ended waits for its end and counts it if it broke off.
 func (o *ordeal) meanwhile(path, body string) (ended func()) {
 	o.Helper()
-	r, err := http.NewRequest(http.MethodPost, o.server.url+path, strings.NewReader(body))
+	r, err := http.NewRequest(http.MethodPost, o.server.URL(path), strings.NewReader(body))
 	if err != nil {
 		o.Fatal(err)
 	}

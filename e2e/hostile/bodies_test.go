@@ -57,7 +57,7 @@ func TestBombsCostLittleMemory(t *testing.T) {
 		for range atOnce {
 			for _, media := range []string{batchType, eventType} {
 				bombs.Go(func() {
-					a, err := ask(http.DefaultClient, "POST", p.url+"/v1/events", attacker, bytes.NewReader(blanks), media, "Content-Encoding: "+encoding)
+					a, err := ask(http.DefaultClient, "POST", p.URL("/v1/events"), attacker, bytes.NewReader(blanks), media, "Content-Encoding: "+encoding)
 					switch {
 					case err != nil: // answered, and closed before all was sent
 						broken.Add(1)

@@ -93,9 +93,9 @@ func (v *patron) visit() {
 }
 
 func (v *patron) askReport() bool {
-	a, err := ask(&v.client, "POST", v.p.url+"/cloud/v1/usage_report", v.token, strings.NewReader(patronReport))
+	a, err := ask(&v.client, "POST", v.p.URL("/cloud/v1/usage_report"), v.token, strings.NewReader(patronReport))
 	if err != nil || a.status != http.StatusOK || a.body != v.want {
-		v.t.Errorf("the patron's report after %d good ones: %v, %d %.1000s\n%s", v.reports.Load(), err, a.status, a.body, v.p.log.end())
+		v.t.Errorf("the patron's report after %d good ones: %v, %d %.1000s\n%s", v.reports.Load(), err, a.status, a.body, &v.p.Log)
 		return false
 	}
 	v.reports.Add(1)
@@ -106,14 +106,14 @@ func (v *patron) askReport() bool {
 // full at times: that is back-pressure, and the patron sends again.
 func (v *patron) sendEvent(n int) bool {
 	body := instance(n, "2024-09-01T00:00:00Z", 1, 1, `"flavor":"g1"`)
-	a, err := ask(&v.client, "POST", v.p.url+"/v1/events", v.token, strings.NewReader(body), "Content-Type: application/x-ndjson")
+	a, err := ask(&v.client, "POST", v.p.URL("/v1/events"), v.token, strings.NewReader(body), "Content-Type: application/x-ndjson")
 	switch {
 	case err == nil && a.status == http.StatusOK:
 		v.events.Add(1)
 	case err == nil && a.status == http.StatusTooManyRequests && a.header.Get("Retry-After") != "":
 		v.delayed.Add(1)
 	default:
-		v.t.Errorf("the patron's event after %d good ones: %v, %d %.1000s\n%s", v.events.Load(), err, a.status, a.body, v.p.log.end())
+		v.t.Errorf("the patron's event after %d good ones: %v, %d %.1000s\n%s", v.events.Load(), err, a.status, a.body, &v.p.Log)
 		return false
 	}
 	return true

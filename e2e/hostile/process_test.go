@@ -1,65 +1,27 @@
 package hostile
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/meterbook/meterbook/e2e/server"
 )
 
-const (
-	rootToken    = "hostile-root$0123456789abcdef0123456789abcdef"
-	startTimeout = 60 * time.Second
-	stopTimeout  = 60 * time.Second
-)
+const rootToken = "hostile-root$0123456789abcdef0123456789abcdef"
 
 // process is a running server.
 type process struct {
-	t     *testing.T
-	cmd   *exec.Cmd
-	url   string
-	log   journal
-	ended chan struct{} // closed when err is set
-	err   error
-}
-
-// journal keeps what a process writes.
-type journal struct {
-	mu struct {
-		sync.Mutex
-		text bytes.Buffer
-	}
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.mu.text.Write(p)
-}
-
-// end returns the last of what was written.
-func (j *journal) end() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	text := j.mu.text.Bytes()
-	return string(text[max(0, len(text)-4000):])
-}
-
-func (j *journal) count(text string) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return bytes.Count(j.mu.text.Bytes(), []byte(text))
+	*server.Process
+	t *testing.T
 }
 
 // TestMain builds the program as it is shipped, once for all tests.
@@ -69,11 +31,9 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	code := 1
-	build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, "meterbook"), "github.com/meterbook/meterbook/cmd/meterbook")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
-	} else if err := os.Setenv(binaryVariable, filepath.Join(dir, "meterbook")); err != nil {
+	if binary, err := server.Build(dir, "cmd/meterbook"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	} else if err := os.Setenv(binaryVariable, binary); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	} else {
 		code = m.Run()
@@ -88,37 +48,21 @@ func TestMain(m *testing.M) {
 // binaryVariable tells the tests where the program is, which is built once.
 const binaryVariable = "METERBOOK_BINARY"
 
-// start runs a server on a new store with the given flags. When the test ends the server must stop in good order,
-// and must not have had a bug meanwhile.
+// start runs a server on a new store with the given flags. When the test ends the
+// server must stop in good order, and must not have had a bug meanwhile.
 func start(t *testing.T, flags ...string) *process {
 	t.Helper()
-	p := &process{t: t, url: "http://" + freeAddress(t), ended: make(chan struct{})}
-	flags = append([]string{"serve", "--data", filepath.Join(t.TempDir(), "data"), "--listen", p.address(), "--log-level", "warn"}, flags...)
-	p.cmd = exec.Command(os.Getenv(binaryVariable), flags...)
-	p.cmd.Env = append(os.Environ(), "METERBOOK_ADMIN_TOKEN="+rootToken)
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	if err := p.cmd.Start(); err != nil {
-		t.Fatalf("start the server: %v", err)
-	}
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.ended)
-	}()
-	t.Cleanup(p.stop)
-	p.awaitReady()
+	command := []string{os.Getenv(binaryVariable), "serve", "--data", filepath.Join(t.TempDir(), "data"), "--log-level", "warn"}
+	p := &process{server.Prepare(t, rootToken, append(command, flags...)...), t}
+	p.Run()
+	t.Cleanup(func() {
+		p.Stop()
+		if p.Log.Count(`"level":"ERROR"`)+p.Log.Count("panic") > 0 {
+			t.Errorf("the log tells of a bug:\n%s", &p.Log)
+		}
+	})
+	p.AwaitReady()
 	return p
-}
-
-func (p *process) address() string { return p.url[len("http://"):] }
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer must(t, l.Close)
-	return l.Addr().String()
 }
 
 // must fails when closing something fails.
@@ -129,62 +73,16 @@ func must(t *testing.T, do func() error) {
 	}
 }
 
-// stop ends the process gracefully.
-func (p *process) stop() {
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Errorf("stop the server, which ended with %v: %v\n%s", p.err, err, p.log.end())
-		return
-	}
-	select {
-	case <-p.ended:
-		if p.err != nil {
-			p.t.Errorf("the server ended with %v:\n%s", p.err, p.log.end())
-		}
-	case <-time.After(stopTimeout):
-		p.t.Errorf("the server did not stop within %s:\n%s", stopTimeout, p.log.end())
-		if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			p.t.Errorf("kill the server: %v", err)
-		}
-		<-p.ended
-	}
-	if text := p.log.end(); strings.Contains(text, `"level":"ERROR"`) || strings.Contains(text, "panic") {
-		p.t.Errorf("the log tells of a bug:\n%s", text)
-	}
-}
-
-// awaitReady waits until requests are answered.
-func (p *process) awaitReady() {
-	p.t.Helper()
-	patience := time.After(startTimeout)
-	again := time.NewTicker(5 * time.Millisecond)
-	defer again.Stop()
-	for {
-		if response, err := http.Get(p.url + "/readyz"); err == nil {
-			must(p.t, response.Body.Close)
-			if response.StatusCode == http.StatusOK {
-				return
-			}
-		}
-		select {
-		case <-p.ended:
-			p.t.Fatalf("the server ended with %v:\n%s", p.err, p.log.end())
-		case <-patience:
-			p.t.Fatalf("the server was not ready within %s:\n%s", startTimeout, p.log.end())
-		case <-again.C:
-		}
-	}
-}
-
 // awaitLog waits until the log has a text so many times.
 func (p *process) awaitLog(text string, times int) {
 	p.t.Helper()
-	patience := time.After(stopTimeout)
+	patience := time.After(patience)
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
-	for p.log.count(text) < times {
+	for p.Log.Count(text) < times {
 		select {
 		case <-patience:
-			p.t.Fatalf("the log has %d times %s, want %d:\n%s", p.log.count(text), text, times, p.log.end())
+			p.t.Fatalf("the log has %d times %s, want %d:\n%s", p.Log.Count(text), text, times, &p.Log)
 		case <-again.C:
 		}
 	}
@@ -224,16 +122,16 @@ func ask(client *http.Client, method, url, token string, body io.Reader, headers
 // send asks for an answer that must come.
 func (p *process) send(method, path, token, body string, headers ...string) answer {
 	p.t.Helper()
-	a, err := ask(http.DefaultClient, method, p.url+path, token, strings.NewReader(body), headers...)
+	a, err := ask(http.DefaultClient, method, p.URL(path), token, strings.NewReader(body), headers...)
 	if err != nil {
-		p.t.Fatalf("%s %s: %v\n%s", method, path, err, p.log.end())
+		p.t.Fatalf("%s %s: %v\n%s", method, path, err, &p.Log)
 	}
 	return a
 }
 
 // rssAnon is the memory of the process that is no file's, in bytes.
 func (p *process) rssAnon() int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Cmd.Process.Pid))
 	if err != nil {
 		p.t.Error(err)
 		return 0
@@ -241,7 +139,7 @@ func (p *process) rssAnon() int64 {
 	_, rest, _ := strings.Cut(string(text), "RssAnon:")
 	fields := strings.Fields(rest)
 	if len(fields) == 0 {
-		p.t.Errorf("/proc/%d/status has no RssAnon", p.cmd.Process.Pid)
+		p.t.Errorf("/proc/%d/status has no RssAnon", p.Cmd.Process.Pid)
 		return 0
 	}
 	kib, err := strconv.ParseInt(fields[0], 10, 64)

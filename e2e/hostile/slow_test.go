@@ -212,7 +212,7 @@ func TestLinesWithoutEndAreCutOff(t *testing.T) {
 	for range atOnce {
 		streams.Go(func() {
 			body := &endless{text: "x", most: 1 << 30}
-			a, err := ask(client, "POST", p.url+"/v1/events", attacker, body, streamType)
+			a, err := ask(client, "POST", p.URL("/v1/events"), attacker, body, streamType)
 			if err == nil && (a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, `"complete":false`)) {
 				t.Errorf("%d %.300s", a.status, a.body)
 			}

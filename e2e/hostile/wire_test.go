@@ -14,12 +14,13 @@ import (
 	"time"
 )
 
-// patience bounds how long a test waits for the server to close a connection.
+// patience bounds how long a test waits for what the server does, such as to close
+// a connection.
 const patience = 60 * time.Second
 
 func (p *process) dial() *net.TCPConn {
 	p.t.Helper()
-	conn, err := net.Dial("tcp", p.address())
+	conn, err := net.Dial("tcp", p.Address)
 	if err != nil {
 		p.t.Fatal(err)
 	}
