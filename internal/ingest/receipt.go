@@ -100,6 +100,11 @@ func (c *chunk) refuse(r refusal) {
 	c.unlisted[r.why.Code]++
 }
 
+// expect makes room for so many events, so that slices need not grow step by step.
+func (c *chunk) expect(events int) {
+	c.submissions, c.indexes = make([]report.Submission, 0, events), make([]int, 0, events)
+}
+
 func (c *chunk) add(index int, s report.Submission) {
 	c.submissions = append(c.submissions, s)
 	c.indexes = append(c.indexes, index)

@@ -136,6 +136,11 @@ func (s *Service) receiveWhole(ctx context.Context, d *decoder, m media, h http.
 	return receipt, nil
 }
 
+const (
+	usualEventBytes = 384    // a little less than most events take
+	mostExpected    = 10_000 // events of a batch, however long it is
+)
+
 // decodeWhole decodes a body when its turn has come.
 func (s *Service) decodeWhole(d *decoder, m media, h http.Header, text []byte) (c *chunk, err error) {
 	s.turns.take()
@@ -147,6 +152,7 @@ func (s *Service) decodeWhole(d *decoder, m media, h http.Header, text []byte) (
 	case modeBinary:
 		d.decodeBinary(c, h, bytes.Trim(text, jsonSpace))
 	default:
+		c.expect(min(len(text)/usualEventBytes, mostExpected))
 		err = d.decodeBatch(c, text)
 	}
 	return c, err

@@ -140,7 +140,9 @@ func (st *stream) launch(ctx context.Context, next int) error {
 		return err
 	}
 	st.flights = append(st.flights, flight{st.chunk, pending})
+	events := len(st.chunk.submissions)
 	st.chunk = &chunk{first: next}
+	st.chunk.expect(events) // as many as there were
 	return st.land(ctx, chunksInFlight)
 }
 

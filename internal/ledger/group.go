@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/cockroachdb/pebble/v2"
@@ -41,17 +42,53 @@ func (s *sequencer) newGroup(requests []*request) *group {
 	for _, r := range requests {
 		n, size = n+len(r.items), size+r.size
 	}
-	return &group{
-		s: s, batch: s.newBatch(size + n*observationOverhead),
-		units: make(map[layout.Unit]*refold, n), entries: make(map[string]*groupEntry, n),
-		fresh: make([]groupEntry, 0, n), touched: layout.Touched{IDs: make([]uint64, 0, n)},
+	g := &group{s: s, batch: s.newBatch(size + n*observationOverhead)}
+	s.workspace.lend(g, n)
+	return g
+}
+
+// workspace is memory that one group after the other uses, so that it is not
+// garbage after each.
+type workspace struct {
+	units   map[layout.Unit]*refold
+	entries map[string]*groupEntry
+	fresh   []groupEntry
+	ids     []uint64
+	pairs   []pair
+	batch   *pebble.Batch // empty; nil: none
+}
+
+// smallGroup has maps of its own: to clear those of large ones would take longer.
+const smallGroup = 512
+
+// lend gives memory for so many observations to a group.
+func (w *workspace) lend(g *group, n int) {
+	w.fresh, w.ids = slices.Grow(w.fresh[:0], n), slices.Grow(w.ids[:0], n)
+	g.fresh, g.touched.IDs = w.fresh, w.ids
+	switch {
+	case n <= smallGroup:
+		g.units, g.entries = make(map[layout.Unit]*refold, n), make(map[string]*groupEntry, n)
+	case w.units == nil:
+		w.units, w.entries = make(map[layout.Unit]*refold, n), make(map[string]*groupEntry, n)
+		fallthrough
+	default:
+		g.units, g.entries = w.units, w.entries
 	}
+}
+
+// giveBack ends what a group has in that memory.
+func (w *workspace) giveBack(g *group) {
+	clear(g.units)
+	clear(g.entries)
+	clear(g.fresh)
+	clear(w.pairs)
+	w.pairs = w.pairs[:0]
 }
 
 // newBatch returns a batch with room for so many bytes.
 func (s *sequencer) newBatch(size int) *pebble.Batch {
-	if b := s.spare; b != nil {
-		s.spare = nil
+	if b := s.workspace.batch; b != nil {
+		s.workspace.batch = nil
 		return b
 	}
 	return s.db.NewBatchWithSize(size, pebble.WithMaxRetainedSizeBytes(spareBatchBytes))
@@ -63,12 +100,13 @@ const spareBatchBytes = 8 << 20
 // order puts the batch into the order of its keys where that helps. What was
 // collected in is kept for the next group.
 func (g *group) order() error {
-	ordered, err := inKeyOrder(g.s.db, g.batch)
+	w := &g.s.workspace
+	ordered, err := w.inKeyOrder(g.s.db, g.batch)
 	if err != nil || ordered == nil {
 		return err
 	}
 	g.batch.Reset()
-	g.s.spare, g.batch = g.batch, ordered
+	w.batch, g.batch = g.batch, ordered
 	return nil
 }
 

@@ -25,11 +25,12 @@ const pairsWorthOrdering = 64
 // so that neighbours are soon found. Pairs of one key stay in their order. It
 // returns nil for a batch that had better stay as it is: a small one, or one that
 // also deletes. The given batch is not changed and must outlive the call only.
-func inKeyOrder(db *pebble.DB, b *pebble.Batch) (*pebble.Batch, error) {
+func (w *workspace) inKeyOrder(db *pebble.DB, b *pebble.Batch) (*pebble.Batch, error) {
 	if b.Count() < pairsWorthOrdering {
 		return nil, nil
 	}
-	pairs := make([]pair, 0, b.Count())
+	pairs := slices.Grow(w.pairs[:0], int(b.Count()))
+	defer func() { w.pairs = pairs }()
 	for r := b.Reader(); len(r) > 0; {
 		kind, key, value, ok, err := r.Next()
 		if err != nil || !ok {
@@ -41,7 +42,7 @@ func inKeyOrder(db *pebble.DB, b *pebble.Batch) (*pebble.Batch, error) {
 		pairs = append(pairs, pair{prefixOf(key), len(pairs), key, value})
 	}
 	slices.SortFunc(pairs, func(a, b pair) int { return cmp.Or(cmp.Compare(a.prefix, b.prefix), a.place-b.place) })
-	ordered := db.NewBatchWithSize(b.Len())
+	ordered := db.NewBatchWithSize(b.Len(), pebble.WithMaxRetainedSizeBytes(spareBatchBytes))
 	for i := range pairs {
 		if err := ordered.Set(pairs[i].key, pairs[i].value, nil); err != nil {
 			return nil, errors.Join(err, ordered.Close())

@@ -38,7 +38,7 @@ func TestAGroupInOrderIsTheSameGroup(t *testing.T) {
 			}
 		}
 	}
-	ordered, err := inKeyOrder(db, batch)
+	ordered, err := new(workspace).inKeyOrder(db, batch)
 	if err != nil || ordered == nil || ordered.Count() != batch.Count() {
 		t.Fatalf("ordered: %v, %v", ordered, err)
 	}
@@ -95,7 +95,7 @@ func TestAGroupThatDeletesStaysAsItIs(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if ordered, err := inKeyOrder(db, batch); ordered != nil || err != nil {
+		if ordered, err := new(workspace).inKeyOrder(db, batch); ordered != nil || err != nil {
 			t.Errorf("%d pairs: %v, %v", pairs, ordered, err)
 		}
 		if err := batch.Close(); err != nil {

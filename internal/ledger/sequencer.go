@@ -30,12 +30,12 @@ type sequencer struct {
 	pointer pointer    // that is in force
 	closing closing
 
-	inflight sync.WaitGroup // jobs that are not published yet
-	merge    mergeState
-	failure  *failure      // the ledger's
-	spare    *pebble.Batch // empty, with memory for the next group; nil: none
-	mergeNow bool          // a command asks for a merge after its group
-	remade   bool          // what a start made again of the derived files is not on the disk yet
+	workspace workspace      // of groups
+	inflight  sync.WaitGroup // jobs that are not published yet
+	merge     mergeState
+	failure   *failure // the ledger's
+	mergeNow  bool     // a command asks for a merge after its group
+	remade    bool     // what a start made again of the derived files is not on the disk yet
 }
 
 // failure is the error after which nothing more is written.
@@ -148,6 +148,7 @@ func (s *sequencer) process(requests []*request) {
 		return
 	}
 	g := s.newGroup(requests)
+	defer s.workspace.giveBack(g)
 	for _, r := range requests {
 		if r.command != nil {
 			r.err = r.command(g)
