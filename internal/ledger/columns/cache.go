@@ -20,6 +20,8 @@ type cache struct {
 		sync.Mutex
 		kept []*entry
 	}
+	ranked    sync.Once
+	meterRank []uint32
 }
 
 // entry is a projection that is there or being built.
@@ -133,6 +135,24 @@ func (b *Base) Warm(prev *Base) {
 	for _, period := range periods {
 		b.projections.get(period, func() *Projection { return b.projectWhole(period, 1) })
 	}
+}
+
+// meterRanks gives every meter its place among all, so that ordering by meter
+// compares integers.
+func (b *Base) meterRanks() []uint32 {
+	c := &b.projections
+	c.ranked.Do(func() {
+		sorted := make([]int, len(b.meters))
+		for i := range sorted {
+			sorted[i] = i
+		}
+		slices.SortFunc(sorted, func(x, y int) int { return b.meters[x].Compare(b.meters[y]) })
+		c.meterRank = make([]uint32, len(b.meters))
+		for rank, meter := range sorted {
+			c.meterRank[meter] = uint32(rank)
+		}
+	})
+	return c.meterRank
 }
 
 // ProjectionRows returns the rows of all projections that are kept.

@@ -82,8 +82,8 @@ func (p *Projection) digest1(z *zone, sums []slotSum, from, group int) int {
 	p.addTimes(z, p.row[from:to])
 	p.addValues(z, sums, p.row[from:to])
 	ranks := p.base.rank
-	for _, name := range p.name[from:to] {
-		if name != 0 {
+	for row := from; row < to; row++ {
+		if name := p.nameOf(row); name != 0 {
 			z.rank.include(uint64(ranks[name]))
 		}
 	}
@@ -92,7 +92,8 @@ func (p *Projection) digest1(z *zone, sums []slotSum, from, group int) int {
 
 // addTimes bounds when rows begin and end.
 func (p *Projection) addTimes(z *zone, rows []row) {
-	from, to := noSpan(), noSpan() // minutes
+	from, to := noSpan(), noSpan()         // minutes
+	settled, ended := uint32(0), uint32(0) // ended: the last end before the period's
 	for i := range rows {
 		at := &rows[i]
 		if at.before != 0 {
@@ -105,21 +106,22 @@ func (p *Projection) addTimes(z *zone, rows []row) {
 		} else {
 			from.include(uint64(at.from))
 		}
-		z.settled = max(z.settled, at.from+1)
-		if at.to == p.minTo {
-			z.running = true
-		} else {
-			to.include(uint64(at.to))
+		settled = max(settled, at.from+1)
+		to.include(uint64(at.to))
+		end := at.to
+		if end == p.minTo {
+			end = 0
 		}
+		ended = max(ended, end)
 	}
+	z.settled, z.running = max(settled, ended), to.max == uint64(p.minTo)
 	if from.min <= from.max {
 		z.first.include(sampleSecond(uint32(from.min)))
 		z.first.include(sampleSecond(uint32(from.max)))
 	}
-	if to.min <= to.max {
-		z.settled = max(z.settled, uint32(to.max))
+	if ended != 0 {
 		z.last.include(sampleSecond(uint32(to.min) - 1))
-		z.last.include(sampleSecond(uint32(to.max) - 1))
+		z.last.include(sampleSecond(ended - 1))
 	}
 }
 
@@ -132,7 +134,10 @@ func (p *Projection) addValues(z *zone, sums []slotSum, rows []row) {
 	early, late, slots := noSpan(), noSpan(), p.slots
 	for i := range rows {
 		at := &rows[i]
-		f := p.whole(at)
+		f := p.wholePiece(at)
+		if at.before != 0 {
+			f.value = f.value.Add(p.priors[at.before].value)
+		}
 		sum := &sums[at.slot]
 		sum.full, sum.rate.Lo, sum.rows = sum.full.Add(f.value), sum.rate.Lo+f.rate, sum.rows+1
 		if sum.rate.Lo < f.rate {
@@ -141,7 +146,9 @@ func (p *Projection) addValues(z *zone, sums []slotSum, rows []row) {
 		factor := slots[at.slot].factor
 		key := roughly(f.value, factor)
 		late.include(key)
-		if f.rate != 0 && left != 0 {
+		if key < roughFrom { // exact, and so is what is a part of it
+			key -= f.rate * left * factor
+		} else {
 			key = roughly(lessThan(f.value, metering.Product(f.rate, left)), factor)
 		}
 		early.include(key)
@@ -156,13 +163,19 @@ type wholeRow struct {
 	rate  uint64
 }
 
-func (p *Projection) whole(at *row) (f wholeRow) {
+func (p *Projection) whole(at *row) wholeRow {
+	f := p.wholePiece(at)
+	if at.before != 0 {
+		f.value = f.value.Add(p.priors[at.before].value)
+	}
+	return f
+}
+
+// wholePiece is whole for the last piece alone.
+func (p *Projection) wholePiece(at *row) (f wholeRow) {
 	f.value = metering.Product(at.mult, uint64(at.to-at.from))
 	if at.to == p.minTo {
 		f.rate = at.mult // 0 where it is counted
-	}
-	if at.before != 0 {
-		f.value = f.value.Add(p.priors[at.before].value)
 	}
 	return f
 }

@@ -1,6 +1,7 @@
 package columns
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/meterbook/meterbook/internal/metering"
@@ -23,9 +24,9 @@ type Projection struct {
 
 	// One entry a row. A counted line's item is its last day sum, otherwise the
 	// segment of its last piece.
-	row                   []row
-	res, item, name, tags []uint32
-	priors                []prior
+	row             []row
+	res, item, tags []uint32
+	priors          []prior
 	// latest is the greatest from: up to it every row is counted in full.
 	latest uint32
 
@@ -60,15 +61,16 @@ type prior struct {
 	first, last metering.Instant // last: for counted lines only
 }
 
-// sortSlots prepares the order of the totals.
+// sortSlots prepares the order of the totals, as [report.Total] compares them.
 func (p *Projection) sortSlots() {
 	p.slotOrder = make([]uint32, len(p.slots))
 	for i := range p.slotOrder {
 		p.slotOrder[i] = uint32(i)
 	}
+	types, ranks := p.base.meters, p.base.meterRanks()
 	slices.SortFunc(p.slotOrder, func(x, y uint32) int {
-		tx, ty := p.total(x), p.total(y)
-		return tx.Compare(&ty)
+		s, t := &p.slots[x], &p.slots[y]
+		return cmp.Or(cmp.Compare(types[s.meter].Type, types[t.meter].Type), cmp.Compare(s.region, t.region), cmp.Compare(ranks[s.meter], ranks[t.meter]))
 	})
 }
 
@@ -80,3 +82,11 @@ func (p *Projection) total(slot uint32) report.Total {
 
 // rows returns the number of lines.
 func (p *Projection) rows() int { return len(p.res) }
+
+// nameOf returns the name of the item of a row.
+func (p *Projection) nameOf(row int) uint32 {
+	if p.row[row].to == 0 { // counted
+		return p.base.cell.name[p.item[row]]
+	}
+	return p.base.seg.name[p.item[row]]
+}

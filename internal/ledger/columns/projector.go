@@ -1,7 +1,9 @@
 package columns
 
 import (
+	"cmp"
 	"iter"
+	"math/bits"
 	"slices"
 	"sync"
 
@@ -40,64 +42,180 @@ func (b *Base) projectWhole(period metering.Period, workers int) *Projection {
 	return p
 }
 
-// projectParts projects groups, each part in a goroutine: first it counts what
-// room the rows need, then it fills it.
+// projectParts projects groups, each part in a goroutine: first it finds which
+// resources have rows and how many, then it makes them where they belong.
 func (b *Base) projectParts(period metering.Period, parts []iter.Seq[int]) *Projection {
-	p := &Projection{base: b, period: period, priors: make([]prior, 1)}
+	p := &Projection{base: b, period: period}
 	p.minFrom, p.minTo = uint32(period.From.FirstMinute()), uint32(period.To.FirstMinute())
-	rows, all := make([]int, len(parts)), 0
-	inParallel(len(parts), func(i int) { rows[i] = p.mostRows(parts[i]) })
-	for _, n := range rows {
-		all += n
+	numbers, adders := newSlotNumbers(len(parts)), make([]*projector, len(parts))
+	inParallel(len(parts), func(i int) {
+		adders[i] = &projector{Projection: p, numbers: numbers}
+		adders[i].find(parts[i])
+	})
+	all := room{priors: 1}
+	for _, a := range adders {
+		a.next = all
+		all = room{all.rows + a.found.rows, all.priors + a.found.priors, all.groups + a.found.groups}
 	}
-	p.reserve(all)
-	adders, from, numbers := make([]*projector, len(parts)), 0, newSlotNumbers()
-	for i, n := range rows {
-		adders[i] = p.within(from, from+n, numbers)
-		from += n
-	}
+	p.reserve(all, len(parts))
 	inParallel(len(parts), func(i int) { adders[i].addGroups(parts[i]) })
 	for _, a := range adders {
-		p.join(a)
+		p.latest = max(p.latest, a.latest)
 	}
 	p.slots = numbers.mu.slots
 	p.sortSlots()
 	return p
 }
 
-// reserve makes room for rows, so that they need not be copied while they grow.
-func (p *Projection) reserve(rows int) {
-	p.row = make([]row, 0, rows)
-	for _, column := range []*[]uint32{&p.res, &p.item, &p.name, &p.tags} {
-		*column = make([]uint32, 0, rows)
+// room is a number of each of what a projection consists of.
+type room struct{ rows, priors, groups int }
+
+// reserve makes room, the larger half of it beside the other one where several
+// goroutines may work: what takes time is the first touch of the memory.
+func (p *Projection) reserve(n room, workers int) {
+	p.groups, p.priors = make([]rowGroup, n.groups), make([]prior, n.priors)
+	halves := min(workers, 2)
+	inParallel(halves, func(i int) {
+		if i == 0 {
+			p.row = make([]row, n.rows)
+		}
+		if i == halves-1 {
+			p.res, p.item, p.tags = make([]uint32, n.rows), make([]uint32, n.rows), make([]uint32, n.rows)
+		}
+	})
+}
+
+// slotNumbers numbers the slots of all parts of a projection. Each part asks
+// once for each slot.
+type slotNumbers struct {
+	mu struct {
+		sync.Mutex
+		slots  []slot
+		number map[slot]uint32 // nil where there is only one part
 	}
 }
 
-// mostRows returns how many rows groups have at most: one a segment in the
-// period, and one a meter of a counted resource.
-func (p *Projection) mostRows(groups iter.Seq[int]) (n int) {
-	b := p.base
-	for i := range groups {
-		g, end := &b.groups[i], b.groupEnd(i)
-		start, stop := int(g.firstItem), int(b.itemEnd[end-1])
-		if g.resourceType().Measure() != metering.Counted {
-			from, to := b.seg.from[start:stop], b.seg.to[start:stop]
-			for i := range from {
-				if to[i] > p.minFrom && from[i] < p.minTo {
-					n++
-				}
-			}
-			continue
-		}
-		for res := int(g.first); res < end; res++ {
-			stop := int(b.itemEnd[res])
-			from, to := p.cellsOf(start, stop)
-			n += mostMeters(b.cell.meter[from:to])
-			start = stop
-		}
+func newSlotNumbers(parts int) *slotNumbers {
+	n := &slotNumbers{}
+	if parts > 1 {
+		n.mu.number = map[slot]uint32{}
 	}
 	return n
 }
+
+func (n *slotNumbers) of(s slot) uint32 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	number, known := n.mu.number[s]
+	if !known {
+		number = uint32(len(n.mu.slots))
+		n.mu.slots = append(n.mu.slots, s)
+		if n.mu.number != nil {
+			n.mu.number[s] = number
+		}
+	}
+	return number
+}
+
+// projector makes the rows of a part of a projection.
+type projector struct {
+	*Projection
+	numbers *slotNumbers
+
+	// with has for each group, for each 64 of its resources, a bit for each that
+	// has rows; found is how many those are, and how many priors at most.
+	with  []uint64
+	found room
+
+	next   room // where the next ones belong
+	latest uint32
+	meters []uint32 // that distinct returned last
+}
+
+// wordResources is how many resources of a group a number of with tells about.
+const wordResources = 64
+
+func (g *group) counted() bool { return g.resourceType().Measure() == metering.Counted }
+
+// find finds the resources of groups that have rows, and counts those.
+func (p *projector) find(groups iter.Seq[int]) {
+	b := p.base
+	for i := range groups {
+		g, end := &b.groups[i], b.groupEnd(i)
+		start, counted, before := g.firstItem, g.counted(), p.found.rows
+		for from := int(g.first); from < end; from += wordResources {
+			ends := b.itemEnd[from:min(from+wordResources, end)]
+			var with uint64
+			if counted {
+				with = p.findCounted(start, ends)
+			} else {
+				with = p.findStates(start, ends)
+			}
+			p.with, p.found.rows = append(p.with, with), p.found.rows+bits.OnesCount64(with)
+			start = ends[len(ends)-1]
+		}
+		if p.found.rows > before {
+			p.found.groups++
+		}
+	}
+}
+
+// findStates finds which resources have a segment in the period, given where the
+// segments of each end. Most have one, and it cannot be guessed where that lies,
+// so it is computed without a branch.
+func (p *projector) findStates(start uint32, ends []uint32) (found uint64) {
+	if p.minFrom >= p.minTo {
+		return 0
+	}
+	froms, tos := p.base.seg.from, p.base.seg.to
+	for i, stop := range ends {
+		if stop-start == 1 {
+			found |= less(p.minFrom, tos[start]) & less(froms[start], p.minTo) << (i % wordResources)
+		} else if first, last := p.segmentsOf(int(start), int(stop)); first < last {
+			found |= 1 << (i % wordResources)
+			p.countMore(p.base.seg.meter[first:last])
+		}
+		start = stop
+	}
+	return found
+}
+
+// findCounted finds which counted resources have a day sum in the period.
+func (p *projector) findCounted(start uint32, ends []uint32) (found uint64) {
+	for i, stop := range ends {
+		if from, to := p.cellsOf(int(start), int(stop)); from < to {
+			found |= 1 << (i % wordResources)
+			p.found.priors++
+			p.countMore(p.base.cell.meter[from:to])
+		}
+		start = stop
+	}
+	return found
+}
+
+// countMore counts the rows that a resource has besides the first one, and their
+// priors, by the meters of its items in the period.
+func (p *projector) countMore(meters []uint32) {
+	if len(meters) > 1 {
+		n := len(p.distinct(meters))
+		p.found.rows, p.found.priors = p.found.rows+n-1, p.found.priors+n
+	}
+}
+
+// segmentsOf returns those of a resource's segments [start, stop) that reach into
+// the period.
+func (p *Projection) segmentsOf(start, stop int) (first, last int) {
+	froms, tos := p.base.seg.from[start:stop], p.base.seg.to[start:stop]
+	first, last = stop, start
+	for i := range froms {
+		first -= int(less(p.minFrom, tos[i]))
+		last += int(less(froms[i], p.minTo))
+	}
+	return first, last
+}
+
+// less returns 1 if x < y, otherwise 0, without a branch.
+func less(x, y uint32) uint64 { return (uint64(x) - uint64(y)) >> 63 }
 
 // cellsOf returns those of a resource's day sums [start, stop) that lie in the
 // period.
@@ -108,164 +226,98 @@ func (p *Projection) cellsOf(start, stop int) (from, to int) {
 	return start + from, start + to
 }
 
-// fewMeters is how many meters of a resource are told apart when rows are
-// counted: it seldom has more than two.
+// fewMeters is how many meters of a resource are told apart before they are
+// sorted: it seldom has more than two.
 const fewMeters = 8
 
-// mostMeters returns how many different ones there are; if there are more than a
-// few, it may return a greater number.
-func mostMeters(meters []uint32) (n int) {
-	var known [fewMeters]uint32
+// distinct returns the different ones of meters in their order, until it is
+// called again.
+func (p *projector) distinct(meters []uint32) []uint32 {
+	all := p.meters[:0]
 	for _, meter := range meters {
-		if !slices.Contains(known[:min(n, fewMeters)], meter) {
-			if n < fewMeters {
-				known[n] = meter
-			}
-			n++
+		if !slices.Contains(all[:min(len(all), fewMeters)], meter) {
+			all = append(all, meter)
 		}
 	}
-	return n
-}
-
-// slotNumbers numbers the slots of all parts of a projection.
-type slotNumbers struct {
-	mu struct {
-		sync.Mutex
-		slots  []slot
-		number map[slot]uint32
+	if len(all) > 1 {
+		ranks := p.base.meterRanks()
+		slices.SortFunc(all, func(x, y uint32) int { return cmp.Compare(ranks[x], ranks[y]) })
 	}
+	p.meters = slices.Compact(all)
+	return p.meters
 }
 
-func newSlotNumbers() *slotNumbers {
-	n := &slotNumbers{}
-	n.mu.number = map[slot]uint32{}
-	return n
-}
-
-func (n *slotNumbers) of(s slot) uint32 {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	number, known := n.mu.number[s]
-	if !known {
-		number = uint32(len(n.mu.slots))
-		n.mu.slots, n.mu.number[s] = append(n.mu.slots, s), number
-	}
-	return number
-}
-
-// projector adds rows in a part of a projection's room.
-type projector struct {
-	Projection // of these rows, with priors of their own
-	most       int
-	numbers    *slotNumbers
-}
-
-// within returns a projector for the room from one row to another.
-func (p *Projection) within(from, to int, numbers *slotNumbers) *projector {
-	part := projector{Projection: *p, most: to - from, numbers: numbers}
-	part.row = p.row[from:from:to]
-	part.res, part.item = p.res[from:from:to], p.item[from:from:to]
-	part.name, part.tags = p.name[from:from:to], p.tags[from:from:to]
-	part.priors = make([]prior, 1)
-	return &part
-}
-
-// join takes the rows of a part behind those that there are. If the parts before
-// did not need all of their room, they move up.
-func (p *Projection) join(part *projector) {
-	if len(part.row) > part.most {
-		metering.Bug("%d rows where %d were counted", len(part.row), part.most)
-	}
-	start, priors := len(p.row), uint32(len(p.priors)-1)
-	p.row = movedUp(p.row, part.row)
-	p.res, p.item = movedUp(p.res, part.res), movedUp(p.item, part.item)
-	p.name, p.tags = movedUp(p.name, part.name), movedUp(p.tags, part.tags)
-	p.latest = max(p.latest, part.latest)
-	if priors == 0 {
-		p.priors = part.priors
-	} else {
-		p.priors = append(p.priors, part.priors[1:]...)
-		for i := range p.row[start:] {
-			if at := &p.row[start+i]; at.before != 0 {
-				at.before += priors
-			}
-		}
-	}
-	for _, g := range part.groups {
-		p.groups = append(p.groups, rowGroup{group: g.group, from: g.from + start, to: g.to + start})
-	}
-}
-
-// movedUp appends a part that lies in the room behind all, often right there.
-func movedUp[T any](all, part []T) []T {
-	if end := len(all) + len(part); len(part) > 0 && &all[:end][end-1] == &part[len(part)-1] {
-		return all[:end]
-	}
-	return append(all, part...)
-}
-
-// addGroups adds the rows of groups.
+// addGroups makes the rows of groups.
 func (p *projector) addGroups(groups iter.Seq[int]) {
-	b := p.base
+	b, end := p.base, p.next.rows+p.found.rows
 	slots := map[metering.RegionID][]uint32{} // by meter: slot + 1
 	for i := range groups {
-		g := &b.groups[i]
+		g, first := &b.groups[i], p.next.rows
+		words := (b.groupEnd(i) - int(g.first) + wordResources - 1) / wordResources
+		p.addResources(g, p.with[:words])
+		p.with = p.with[words:]
+		if p.next.rows == first {
+			continue
+		}
+		p.groups[p.next.groups] = rowGroup{group: g, from: first, to: p.next.rows}
+		p.next.groups++
 		region := metering.RegionID(g.region)
 		if slots[region] == nil {
 			slots[region] = make([]uint32, len(b.meters))
 		}
-		start := len(p.res)
-		if g.resourceType().Measure() == metering.Counted {
-			p.projectCounted(i, slots[region])
-		} else if p.minFrom < p.minTo {
-			p.projectStates(i, slots[region])
+		if g.counted() {
+			p.describeCounted(first, g, slots[region])
+		} else {
+			p.describeStates(first, g, slots[region])
 		}
-		if len(p.res) > start {
-			p.groups = append(p.groups, rowGroup{group: g, from: start, to: len(p.res)})
+	}
+	if p.next.rows != end {
+		metering.Bug("rows up to %d where %d were found", p.next.rows, end)
+	}
+}
+
+// addResources adds the rows of the resources of a group that were found. What
+// they take from their items is left to be described: one loop without branches
+// over many rows.
+func (p *projector) addResources(g *group, with []uint64) {
+	counted := g.counted()
+	for n, word := range with {
+		for ; word != 0; word &= word - 1 {
+			res := int(g.first) + n*wordResources + bits.TrailingZeros64(word)
+			start, stop := p.base.items(g, res)
+			switch {
+			case counted:
+				p.addCounted(res, start, stop)
+			case stop-start == 1:
+				p.add(res, start)
+			default:
+				p.addStates(res, start, stop)
+			}
 		}
 	}
 }
 
-// projectStates adds the rows of a group of resources with states.
-func (p *projector) projectStates(g int, slots []uint32) {
-	b := p.base
-	gr := &b.groups[g]
-	end := b.groupEnd(g)
-	start := int(gr.firstItem)
-	for res := int(gr.first); res < end; res++ {
-		stop := int(b.itemEnd[res])
-		first, last := start, stop // the segments that reach into the period
-		for first < stop && b.seg.to[first] <= p.minFrom {
-			first++
-		}
-		for last > first && b.seg.from[last-1] >= p.minTo {
-			last--
-		}
-		switch {
-		case last-first == 1:
-			p.addPiece(res, first, slots, gr)
-		case last > first:
-			p.addPieces(res, first, last, slots, gr)
-		}
-		start = stop
+func (p *projector) add(res, item int) {
+	p.res[p.next.rows], p.item[p.next.rows] = uint32(res), uint32(item)
+	p.next.rows++
+}
+
+// precede notes what the row added last counts before its last piece.
+func (p *projector) precede(is prior) {
+	p.row[p.next.rows-1].before, p.priors[p.next.priors] = uint32(p.next.priors), is
+	p.next.priors++
+}
+
+// addStates adds a row for each meter among a resource's segments [start, stop)
+// in the period.
+func (p *projector) addStates(res, start, stop int) {
+	first, last := p.segmentsOf(start, stop)
+	if last-first == 1 {
+		p.add(res, first)
+		return
 	}
-}
-
-// addPiece adds a row whose only piece is segment i.
-func (p *projector) addPiece(res, i int, slots []uint32, g *group) {
 	seg := &p.base.seg
-	from := max(seg.from[i], p.minFrom)
-	last := row{mult: seg.mult[i], from: from, to: min(seg.to[i], p.minTo), slot: p.slotFor(slots, g, seg.meter[i])}
-	p.add(res, i, last, seg.name[i], seg.tags[i])
-	p.latest = max(p.latest, from)
-}
-
-// addPieces adds a row for each meter among the segments [first, last).
-func (p *projector) addPieces(res, first, last int, slots []uint32, g *group) {
-	seg := &p.base.seg
-	meters := slices.Clone(seg.meter[first:last])
-	slices.SortFunc(meters, func(x, y uint32) int { return p.base.meters[x].Compare(p.base.meters[y]) })
-	for _, meter := range slices.Compact(meters) {
+	for _, meter := range p.distinct(seg.meter[first:last]) {
 		before, piece := prior{}, -1
 		for i := first; i < last; i++ {
 			if seg.meter[i] != meter {
@@ -276,10 +328,8 @@ func (p *projector) addPieces(res, first, last int, slots []uint32, g *group) {
 			}
 			piece = i
 		}
-		p.addPiece(res, piece, slots, g)
-		if before.first != 0 {
-			p.row[len(p.row)-1].before = uint32(len(p.priors))
-			p.priors = append(p.priors, before)
+		if p.add(res, piece); before.first != 0 {
+			p.precede(before)
 		}
 	}
 }
@@ -293,25 +343,12 @@ func (r *prior) add(seg *segments, i int, minFrom uint32) {
 	r.value = r.value.Add(metering.Product(seg.mult[i], uint64(seg.to[i]-from)))
 }
 
-// projectCounted adds the rows of a group of counted resources.
-func (p *projector) projectCounted(g int, slots []uint32) {
-	b := p.base
-	gr := &b.groups[g]
-	start, end := int(gr.firstItem), b.groupEnd(g)
-	for res := int(gr.first); res < end; res++ {
-		stop := int(b.itemEnd[res])
-		from, to := p.cellsOf(start, stop)
-		p.addCounted(res, from, to, slots, gr)
-		start = stop
-	}
-}
-
-// addCounted adds a row for each meter among the day sums [from, to).
-func (p *projector) addCounted(res, from, to int, slots []uint32, g *group) {
+// addCounted adds a row for each meter among a resource's day sums [start, stop)
+// in the period.
+func (p *projector) addCounted(res, start, stop int) {
 	cell := &p.base.cell
-	meters := slices.Clone(cell.meter[from:to])
-	slices.SortFunc(meters, func(x, y uint32) int { return p.base.meters[x].Compare(p.base.meters[y]) })
-	for _, meter := range slices.Compact(meters) {
+	from, to := p.cellsOf(start, stop)
+	for _, meter := range p.distinct(cell.meter[from:to]) {
 		sum, item := prior{}, -1
 		for i := from; i < to; i++ {
 			if cell.meter[i] != meter {
@@ -325,23 +362,44 @@ func (p *projector) addCounted(res, from, to int, slots []uint32, g *group) {
 			sum.last = max(sum.last, metering.Instant(cell.last[i]))
 		}
 		sum.last = min(sum.last, p.period.To.Start())
-		counted := row{slot: p.slotFor(slots, g, meter), before: uint32(len(p.priors))}
-		p.add(res, item, counted, cell.name[item], cell.tags[item])
-		p.priors = append(p.priors, sum)
+		p.add(res, item)
+		p.precede(sum)
 	}
 }
 
-func (p *projector) add(res, item int, is row, name, tags uint32) {
-	p.row = append(p.row, is)
-	p.res, p.item = append(p.res, uint32(res)), append(p.item, uint32(item))
-	p.name, p.tags = append(p.name, name), append(p.tags, tags)
+// describeStates completes the rows from one on, whose items are segments.
+func (p *projector) describeStates(first int, g *group, slots []uint32) {
+	seg, minFrom, minTo := &p.base.seg, p.minFrom, p.minTo
+	items := p.item[first:p.next.rows]
+	rows, tags := p.row[first:p.next.rows], p.tags[first:p.next.rows]
+	for n, i := range items {
+		meter := seg.meter[i]
+		if slots[meter] == 0 {
+			p.number(slots, g, meter)
+		}
+		from, at := max(seg.from[i], minFrom), &rows[n]
+		at.mult, at.from, at.to, at.slot = seg.mult[i], from, min(seg.to[i], minTo), slots[meter]-1
+		tags[n] = seg.tags[i]
+		p.latest = max(p.latest, from)
+	}
 }
 
-func (p *projector) slotFor(slots []uint32, g *group, meter uint32) uint32 {
-	if slots[meter] == 0 {
-		slots[meter] = p.numbers.of(slot{region: metering.RegionID(g.region), meter: meter, factor: factorOf(g.resourceType().Measure())}) + 1
+// describeCounted completes the rows from one on, whose items are day sums.
+func (p *projector) describeCounted(first int, g *group, slots []uint32) {
+	cell := &p.base.cell
+	for n := first; n < p.next.rows; n++ {
+		i := p.item[n]
+		meter := cell.meter[i]
+		if slots[meter] == 0 {
+			p.number(slots, g, meter)
+		}
+		p.row[n].slot, p.tags[n] = slots[meter]-1, cell.tags[i]
 	}
-	return slots[meter] - 1
+}
+
+// number gives a slot its number.
+func (p *projector) number(slots []uint32, g *group, meter uint32) {
+	slots[meter] = 1 + p.numbers.of(slot{region: metering.RegionID(g.region), meter: meter, factor: factorOf(g.resourceType().Measure())})
 }
 
 // inParallel calls do with 0 to n-1, each in a goroutine, and waits. A panic is
