@@ -144,7 +144,11 @@ func (d *delta) rebase(on settled, n int) *delta {
 	fresh.slots = make(map[layout.Unit]*tracked, len(d.slots)) // it will grow as large
 	fresh.log = make([]change, 0, len(d.log))
 	for _, c := range d.log[n:] {
-		fresh.put(c.is)
+		t, ok := fresh.slots[c.is.unit]
+		if !ok {
+			t = &tracked{at: fresh.findAgain(&d.settled, c.at, c.is.unit.Resource), entry: notLogged}
+		}
+		fresh.set(t, c.is)
 	}
 	fresh.shown = len(fresh.log) // the same units are in the log that views have
 	return fresh

@@ -103,7 +103,6 @@ func drawOptions(drawn *rand.Rand) ledger.Options {
 	return ledger.Options{
 		Dir:               "store",
 		MergeUnits:        draw(drawn, 0, 3, 7, 20, 1),
-		MergeShare:        draw(drawn, 0, 1),
 		GroupObservations: draw(drawn, 0, 1, 2, 10),
 		CacheBytes:        draw[int64](drawn, 1<<20, 4<<20),
 		MemTableBytes:     draw[int64](drawn, 1<<20, 16<<10, 64<<10),

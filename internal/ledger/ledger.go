@@ -33,11 +33,9 @@ const (
 	// Pebble takes in one batch.
 	GroupBytes = 64 << 20
 	// DefaultMergeUnits is the number of changed resources (or days of counted
-	// resources) that are merged into a new base, for a small base.
+	// resources) that are condensed in memory, or merged into a new base where that
+	// is worth more.
 	DefaultMergeUnits = 32_768
-	// DefaultMergeShare: of a large base, at least 1/DefaultMergeShare must have
-	// changed; less is condensed in memory.
-	DefaultMergeShare = 8
 	// DefaultMergeObservations bounds the journal, which a start reads: after so
 	// many observations all is merged, though little may have changed, again and
 	// again.
@@ -63,9 +61,9 @@ type Options struct {
 	StrictProjects bool
 	// Retention, when positive, refuses observations of what is longer ago.
 	Retention time.Duration
-	// These replace DefaultMergeUnits, DefaultMergeShare, DefaultMergeObservations
-	// and DefaultGroupObservations when positive.
-	MergeUnits, MergeShare, MergeObservations, GroupObservations int
+	// These replace DefaultMergeUnits, DefaultMergeObservations and
+	// DefaultGroupObservations when positive.
+	MergeUnits, MergeObservations, GroupObservations int
 	// CacheBytes and MemTableBytes replace DefaultCacheBytes and
 	// DefaultMemTableBytes when positive.
 	CacheBytes, MemTableBytes int64
@@ -145,7 +143,6 @@ func (o *Options) fill() {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	positive(&o.MergeUnits, DefaultMergeUnits)
-	positive(&o.MergeShare, DefaultMergeShare)
 	positive(&o.MergeObservations, DefaultMergeObservations)
 	positive(&o.GroupObservations, DefaultGroupObservations)
 	positive(&o.CacheBytes, DefaultCacheBytes)

@@ -75,11 +75,23 @@ func (s *sequencer) considerMerge() {
 		s.delta.compact(len(s.merge.running.log))
 	case units < s.merge.postponed || units < o.MergeUnits && !long:
 		s.delta.compact(0)
-	case s.delta.recentResources()+units < s.delta.base.Resources()/o.MergeShare && !long:
+	case !long && !worthMerging(s.delta.base.Resources(), s.delta.recentResources()+units, o.MergeUnits):
 		s.beginCondensing()
 	default:
 		s.beginMerge()
 	}
+}
+
+// worthMerging reports whether what has changed of a base should become part of a
+// new one rather than be condensed once more. Until a merge, each condensing copies
+// what was condensed before, half of what has changed in the mean, and there is one
+// every mergeUnits; the merge copies the base. So what a change costs,
+//
+//	changed/(2*mergeUnits) + base/changed
+//
+// is least where both are equal.
+func worthMerging(base, changed, mergeUnits int) bool {
+	return int64(changed)*int64(changed) >= 2*int64(mergeUnits)*int64(base)
 }
 
 // mergeWhenIdle merges less than would be worth it under load, so that reports

@@ -27,6 +27,18 @@ func (s *settled) find(key metering.ResourceKey) standing {
 	return at
 }
 
+// findAgain is find where a resource stood somewhere in what was settled before:
+// the base is mostly the same.
+func (s *settled) findAgain(before *settled, at standing, key metering.ResourceKey) standing {
+	if s.base != before.base {
+		return s.find(key)
+	}
+	if at.recent = columns.NotFound; s.recent != nil {
+		at.recent = int32(s.recent.Find(key))
+	}
+	return at
+}
+
 func (s *settled) timeline(at standing) metering.Timeline {
 	switch {
 	case at.recent != columns.NotFound:

@@ -82,7 +82,7 @@ type Flaw struct{ Of, Stored, Want string }
 func (b *Base) Flaws(visit func(Flaw)) (readable bool) {
 	if b.file != nil {
 		var seq uint64
-		if _, err := split(b.file, &seq); err != nil {
+		if _, err := split(b.file, &seq, asFound); err != nil {
 			visit(Flaw{"the file", err.Error(), "the checksums of when it was written"})
 			return false // what is in it means nothing
 		}

@@ -1,6 +1,7 @@
 package columns
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 	"sync/atomic"
@@ -33,6 +34,7 @@ type Base struct {
 	refs        atomic.Int32
 	release     func() error // unmaps; nil for a base in memory
 	file        []byte       // as it was loaded; nil for a base in memory
+	image       []byte       // the file that a base in memory would be; nil: it was not made yet
 	size        int64        // of the file, or about that of the columns in memory
 }
 
@@ -48,8 +50,20 @@ type group struct {
 
 func (g *group) resourceType() metering.ResourceType { return metering.ResourceType(g.kind) }
 
-func (g *group) compare(k metering.ResourceKey) int {
-	return g.key(metering.UUID{}).Compare(metering.ResourceKey{Project: k.Project, Region: k.Region, Type: k.Type})
+// compare compares the group's project, region and type with those of a key.
+func (g *group) compare(k *metering.ResourceKey) int {
+	switch {
+	case g.project != int64(k.Project):
+		return cmp.Compare(g.project, int64(k.Project))
+	case g.region != int64(k.Region):
+		return cmp.Compare(g.region, int64(k.Region))
+	}
+	return cmp.Compare(g.kind, uint32(k.Type))
+}
+
+// alike reports whether both are of one project, region and type.
+func (g *group) alike(h *group) bool {
+	return g.project == h.project && g.region == h.region && g.kind == h.kind
 }
 
 func (g *group) key(id metering.UUID) metering.ResourceKey {
@@ -124,8 +138,8 @@ const NotFound = -1
 
 // Find returns the index of a resource, or NotFound.
 func (b *Base) Find(key metering.ResourceKey) int {
-	g := sort.Search(len(b.groups), func(i int) bool { return b.groups[i].compare(key) >= 0 })
-	if g == len(b.groups) || b.groups[g].compare(key) != 0 {
+	g := sort.Search(len(b.groups), func(i int) bool { return b.groups[i].compare(&key) >= 0 })
+	if g == len(b.groups) || b.groups[g].compare(&key) != 0 {
 		return NotFound
 	}
 	first := int(b.groups[g].first)

@@ -42,8 +42,7 @@ func Build(changes []Change, seq uint64) *Base {
 // nothing is left, so that it can be merged over another one. The changes are in
 // canonical order, each resource once.
 func Changed(changes []Change, seq uint64) *Base {
-	b := newBuilder(len(changes))
-	b.base.cell = cellsFor(changes)
+	b := newBuilder(changes)
 	for i := range changes {
 		if c := &changes[i]; c.Key.Type.Measure() == metering.Counted {
 			b.addCounted(c)
@@ -66,11 +65,26 @@ type builder struct {
 	name, tags, extra []byte // of the item in hand
 }
 
-func newBuilder(resources int) *builder {
+// newBuilder returns a builder with room for all items of changes: growing step by
+// step would cost several times that.
+func newBuilder(changes []Change) *builder {
 	b := &builder{meters: map[metering.Meter]uint32{}, tagSets: map[string]uint32{}}
-	b.base.names, b.base.tagSets, b.base.extras = newTexts(), newTexts(), newTexts()
-	b.base.ids = make([]metering.UUID, 0, resources)
+	t, n := &b.base, len(changes)
+	t.names, t.tagSets, t.extras = newTexts(), newTexts(), newTexts()
+	t.ids, t.itemEnd, t.boundary, t.flags = make([]metering.UUID, 0, n), make([]uint32, 0, n), make([]uint32, 0, n), make([]uint8, 0, n)
+	t.cell, t.seg = cellsFor(changes), segmentsFor(changes)
 	return b
+}
+
+func segmentsFor(changes []Change) segments {
+	n := 0
+	for i := range changes {
+		n += len(changes[i].Timeline.Segments)
+	}
+	return segments{
+		from: make([]uint32, 0, n), to: make([]uint32, 0, n), meter: make([]uint32, 0, n), mult: make([]uint64, 0, n),
+		name: make([]uint32, 0, n), tags: make([]uint32, 0, n), extra: make([]uint32, 0, n),
+	}
 }
 
 // begin opens a resource and, where it differs, its group.
@@ -84,7 +98,7 @@ func (b *builder) begin(key metering.ResourceKey) {
 	if key.Type.Measure() == metering.Counted {
 		items = len(t.cell.day)
 	}
-	if n := len(t.groups); n == 0 || t.groups[n-1].compare(key) != 0 {
+	if n := len(t.groups); n == 0 || t.groups[n-1].compare(&key) != 0 {
 		t.groups = append(t.groups, group{
 			project: int64(key.Project), region: int64(key.Region), kind: uint32(key.Type),
 			first: uint32(len(t.ids)), firstItem: uint32(items),

@@ -27,8 +27,7 @@ func (b *builder) addCounted(c *Change) {
 }
 
 // cellsFor returns cells with room for the days of all changes, of which a
-// counted resource may have years: growing step by step would cost several times
-// that.
+// counted resource may have years.
 func cellsFor(changes []Change) cells {
 	n := 0
 	for i := range changes {

@@ -82,20 +82,30 @@ func aligned(n int) int { return (n + alignment - 1) / alignment * alignment }
 
 // Open loads a base file: mapped where fs is the machine's own, read otherwise.
 // An error names the file and what is wrong with it.
-func Open(fs vfs.FS, dir, name string) (*Base, error) { return open(fs, dir, name, load) }
+func Open(fs vfs.FS, dir, name string) (*Base, error) { return open(fs, dir, name, load, asFound) }
 
 // Read loads a base file into memory, so that nobody need release it. Its errors
 // are those of Open.
-func Read(fs vfs.FS, dir, name string) (*Base, error) { return open(fs, dir, name, readWhole) }
+func Read(fs vfs.FS, dir, name string) (*Base, error) {
+	return open(fs, dir, name, readWhole, asFound)
+}
 
-func open(fs vfs.FS, dir, name string, load func(vfs.FS, string) ([]byte, func() error, error)) (*Base, error) {
+// origin says what is known about the bytes of a file.
+type origin bool
+
+const (
+	asFound   origin = false // nothing: the sections' checksums must agree
+	asWritten origin = true  // this program wrote them just now
+)
+
+func open(fs vfs.FS, dir, name string, load func(vfs.FS, string) ([]byte, func() error, error), bytes origin) (*Base, error) {
 	data, release, err := load(fs, fs.PathJoin(dir, name))
 	if err != nil {
 		return nil, fmt.Errorf("read base %s: %w", name, err)
 	}
 	b := &Base{release: release, file: data, size: int64(len(data))}
 	b.refs.Store(1)
-	sections, err := split(data, &b.Seq)
+	sections, err := split(data, &b.Seq, bytes)
 	if err == nil {
 		err = b.adopt(sections)
 	}
@@ -133,8 +143,8 @@ func readWhole(fs vfs.FS, path string) ([]byte, func() error, error) {
 	return data, nil, err
 }
 
-// split checks the header and every checksum.
-func split(data []byte, seq *uint64) ([][]byte, error) {
+// split checks the header and, of a file as it was found, every checksum.
+func split(data []byte, seq *uint64, as origin) ([][]byte, error) {
 	if len(data) < headerSize || string(data[:len(magic)]) != magic {
 		return nil, fmt.Errorf("this is no base file, or its beginning is damaged")
 	}
@@ -153,7 +163,7 @@ func split(data []byte, seq *uint64) ([][]byte, error) {
 			return nil, fmt.Errorf("it is cut off: section %d ends behind the file", i)
 		}
 		sections[i] = data[at : at+length : at+length]
-		if checksum(sections[i]) != uint32(sum) {
+		if as == asFound && checksum(sections[i]) != uint32(sum) {
 			return nil, fmt.Errorf("section %d is damaged: the checksum differs", i)
 		}
 		if at < end || nonZero(data[end:at]) {

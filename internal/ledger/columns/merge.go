@@ -14,11 +14,14 @@ import (
 //
 // What did not change is copied as it is, in runs and column by column, so that
 // merging takes the time of copying and little memory.
+//
+// The checksums are of the bytes as they were written, so that they need not be
+// read again to be compared; whether they belong together is checked.
 func Merge(fs vfs.FS, dir, name string, prev, fresh *Base, seq uint64) (*Base, error) {
 	if err := newPlan(prev, fresh, false).write(fs, dir, name, seq); err != nil {
 		return nil, err
 	}
-	return Open(fs, dir, name)
+	return open(fs, dir, name, load, asWritten)
 }
 
 // With returns a base in memory with the resources of b, but as fresh has them
@@ -30,7 +33,7 @@ type plan struct {
 	prev, fresh *Base
 	runs        []run
 	groups      []group
-	end         place // of the new base
+	end         [partCount]int // of each part of the new base
 
 	// The meters and tag sets of prev keep their numbers; those of fresh get
 	// these.
@@ -39,20 +42,38 @@ type plan struct {
 	newTags         []uint32 // tag sets of fresh that prev does not have
 }
 
-// place is how much of each table lies before a resource.
-type place struct{ res, seg, cell, name, extra, nameBytes, extraBytes int }
+// part is what has a length of its own in a base.
+type part uint8
 
-// run is the resources of a base from one place to another, and the place that
-// they begin at in the new base.
+const (
+	ofResources part = iota
+	ofSegments
+	ofCells
+	ofNames
+	ofExtras
+	ofNameBytes
+	ofExtraBytes
+	partCount
+)
+
+// place is how much of each part lies before a resource.
+type place [partCount]uint32
+
+// begin is before the first resource: name and extra 0 are the missing ones.
+func begin() place { return place{ofNames: 1, ofExtras: 1} }
+
+// run is the resources of a base from one place to another. There are two for
+// each resource that changed, and each column goes through them, so they are
+// small.
 type run struct {
-	of             *Base
-	from, to, into place
+	of       *Base
+	from, to place
 }
 
 // newPlan plans a base of prev and fresh; keepGone says what becomes of those of
 // fresh of which nothing is left.
 func newPlan(prev, fresh *Base, keepGone bool) *plan {
-	p := &plan{prev: prev, fresh: fresh, end: place{name: 1, extra: 1}}
+	p := &plan{prev: prev, fresh: fresh, end: [partCount]int{ofNames: 1, ofExtras: 1}}
 	// As many as there can be: growing step by step would cost several times that.
 	p.runs = make([]run, 0, min(2*len(fresh.ids), len(fresh.ids)+len(prev.ids))+1)
 	old, next := newCursor(prev), newCursor(fresh)
@@ -60,7 +81,8 @@ func newPlan(prev, fresh *Base, keepGone bool) *plan {
 		if res == fresh.groupEnd(g) {
 			g++
 		}
-		at, found := old.seek(fresh.groups[g].key(fresh.ids[res]))
+		key := fresh.groups[g].key(fresh.ids[res])
+		at, found := old.seek(&key)
 		p.add(&old, at)
 		if found {
 			old.advance(at+1, nil) // what has changed is left out
@@ -88,13 +110,15 @@ func (b *Base) gone(g, res int) bool {
 
 // add appends the resources from a cursor on up to the one at index to.
 func (p *plan) add(c *cursor, to int) {
-	if c.at.res == to {
+	if c.at[ofResources] == uint32(to) {
 		return
 	}
-	r := run{of: c.base, from: c.at, into: p.end}
-	c.advance(to, func(g *group) { p.addGroup(g, &r, c.at) })
+	r := run{of: c.base, from: c.at}
+	c.advance(to, func(g *group) { p.addGroup(g, &r.from, c.at) })
 	r.to = c.at
-	p.end = r.moved(r.to)
+	for t := range p.end {
+		p.end[t] += int(r.to[t] - r.from[t])
+	}
 	if n := len(p.runs); n > 0 && p.runs[n-1].of == r.of && p.runs[n-1].to == r.from {
 		p.runs[n-1].to = r.to
 		return
@@ -102,28 +126,18 @@ func (p *plan) add(c *cursor, to int) {
 	p.runs = append(p.runs, r)
 }
 
-// moved returns where a place of the run is in the new base.
-func (r *run) moved(at place) place {
-	return place{
-		res: at.res - r.from.res + r.into.res, seg: at.seg - r.from.seg + r.into.seg, cell: at.cell - r.from.cell + r.into.cell,
-		name: at.name - r.from.name + r.into.name, extra: at.extra - r.from.extra + r.into.extra,
-		nameBytes: at.nameBytes - r.from.nameBytes + r.into.nameBytes, extraBytes: at.extraBytes - r.from.extraBytes + r.into.extraBytes,
-	}
-}
-
-// addGroup opens a group of the new base, with resources of a run from a place
-// on, unless the last one is alike.
-func (p *plan) addGroup(g *group, r *run, from place) {
-	fresh := group{project: g.project, region: g.region, kind: g.kind}
-	if n := len(p.groups); n > 0 && p.groups[n-1].key(metering.UUID{}) == fresh.key(metering.UUID{}) {
+// addGroup opens a group of the new base, with resources from a place on of a run
+// that begins at the end, unless the last one is alike.
+func (p *plan) addGroup(g *group, from *place, at place) {
+	if n := len(p.groups); n > 0 && p.groups[n-1].alike(g) {
 		return
 	}
-	at := r.moved(from)
-	fresh.first, fresh.firstItem = uint32(at.res), uint32(at.seg)
+	items := ofSegments
 	if g.resourceType().Measure() == metering.Counted {
-		fresh.firstItem = uint32(at.cell)
+		items = ofCells
 	}
-	p.groups = append(p.groups, fresh)
+	moved := func(t part) uint32 { return uint32(p.end[t]) + at[t] - from[t] }
+	p.groups = append(p.groups, group{project: g.project, region: g.region, kind: g.kind, first: moved(ofResources), firstItem: moved(items)})
 }
 
 func (p *plan) mergeMeters() {
@@ -157,24 +171,6 @@ func (p *plan) mergeTagSets() {
 	}
 }
 
-// ranks returns the ranks that the ranks of prev and of fresh have in the new
-// base.
-func (p *plan) ranks() (ofPrev, ofFresh []uint32) {
-	used := make([]bool, len(p.prev.rank))
-	highest := 0
-	for i := range p.runs {
-		r := &p.runs[i]
-		if r.of != p.prev {
-			continue
-		}
-		for _, rank := range r.of.rank[r.from.name:r.to.name] {
-			used[rank] = true
-			highest = max(highest, int(rank)+1)
-		}
-	}
-	return mergeRanks(p.prev, p.fresh, used[:highest])
-}
-
 // cursor walks the resources of a base in order.
 type cursor struct {
 	base  *Base
@@ -182,41 +178,43 @@ type cursor struct {
 	at    place
 }
 
-func newCursor(b *Base) cursor { return cursor{base: b, at: place{name: 1, extra: 1}} }
+func newCursor(b *Base) cursor { return cursor{base: b, at: begin()} }
 
 // advance steps to the resource at index to, and calls visit, which may be nil,
 // for each group that it comes through, before it steps through it.
 func (c *cursor) advance(to int, visit func(*group)) {
 	b, from := c.base, c.at
-	for c.at.res < to {
+	for int(c.at[ofResources]) < to {
 		g, end := &b.groups[c.group], b.groupEnd(c.group)
 		if visit != nil {
 			visit(g)
 		}
-		if end == c.at.res {
+		if end == int(c.at[ofResources]) {
 			metering.Bug("a group of %v has no resources", g.key(metering.UUID{}))
 		}
-		c.at.res = min(end, to)
-		if items := int(b.itemEnd[c.at.res-1]); g.resourceType().Measure() == metering.Counted {
-			c.at.cell = items
+		next := min(end, to)
+		c.at[ofResources] = uint32(next)
+		if items := b.itemEnd[next-1]; g.resourceType().Measure() == metering.Counted {
+			c.at[ofCells] = items
 		} else {
-			c.at.seg = items
+			c.at[ofSegments] = items
 		}
-		if c.at.res == end {
+		if next == end {
 			c.group++
 		}
 	}
-	c.at.name = max(c.at.name, behind(b.seg.name[from.seg:c.at.seg]), behind(b.cell.name[from.cell:c.at.cell]))
-	c.at.extra = max(c.at.extra, behind(b.seg.extra[from.seg:c.at.seg]), behind(b.cell.extra[from.cell:c.at.cell]))
-	c.at.nameBytes, c.at.extraBytes = int(b.names.off[c.at.name]), int(b.extras.off[c.at.extra])
+	segFrom, segTo, cellFrom, cellTo := from[ofSegments], c.at[ofSegments], from[ofCells], c.at[ofCells]
+	c.at[ofNames] = max(c.at[ofNames], behind(b.seg.name[segFrom:segTo]), behind(b.cell.name[cellFrom:cellTo]))
+	c.at[ofExtras] = max(c.at[ofExtras], behind(b.seg.extra[segFrom:segTo]), behind(b.cell.extra[cellFrom:cellTo]))
+	c.at[ofNameBytes], c.at[ofExtraBytes] = b.names.off[c.at[ofNames]], b.extras.off[c.at[ofExtras]]
 }
 
 // behind returns the number behind the last one that is not 0. Names and extras
 // are numbered in the order in which items have them.
-func behind(numbers []uint32) int {
+func behind(numbers []uint32) uint32 {
 	for i := len(numbers) - 1; i >= 0; i-- {
 		if numbers[i] != 0 {
-			return int(numbers[i]) + 1
+			return numbers[i] + 1
 		}
 	}
 	return 0
@@ -224,13 +222,13 @@ func behind(numbers []uint32) int {
 
 // seek returns the index of a resource, or the one at which it would stand. It is
 // not before the cursor.
-func (c *cursor) seek(key metering.ResourceKey) (at int, found bool) {
+func (c *cursor) seek(key *metering.ResourceKey) (at int, found bool) {
 	b := c.base
 	g := seek(len(b.groups), c.group, func(i int) bool { return b.groups[i].compare(key) < 0 })
 	if g == len(b.groups) {
 		return len(b.ids), false
 	}
-	first := max(int(b.groups[g].first), c.at.res)
+	first := max(int(b.groups[g].first), int(c.at[ofResources]))
 	if b.groups[g].compare(key) != 0 {
 		return first, false
 	}

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -15,13 +16,47 @@ import (
 
 // Write stores the base in a new file, as Merge does.
 func (b *Base) Write(fs vfs.FS, dir, name string) error {
+	if b.image != nil {
+		return b.writeImage(fs, dir, name)
+	}
 	return newPlan(b, Build(nil, 0), false).write(fs, dir, name, b.Seq)
+}
+
+// writeImage writes the file that the base in memory is already, under another
+// name first.
+func (b *Base) writeImage(fs vfs.FS, dir, name string) error {
+	path := fs.PathJoin(dir, name)
+	f, err := fs.Create(path+".tmp", vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("create base %s: %w", name, err)
+	}
+	for piece := range slices.Chunk(b.image, pieceBytes) {
+		if _, err = f.Write(piece); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write base %s: %w", name, err)
+	}
+	return appear(fs, dir, name)
+}
+
+// appear gives a file its name, which another one may have, once it is durable.
+func appear(fs vfs.FS, dir, name string) error {
+	path := fs.PathJoin(dir, name)
+	if err := fs.Rename(path+".tmp", path); err != nil {
+		return fmt.Errorf("name base %s: %w", name, err)
+	}
+	return SyncDir(fs, dir)
 }
 
 // write makes the file under another name first, and at last its header, whose
 // checksums are not known before.
 func (p *plan) write(fs vfs.FS, dir, name string, seq uint64) error {
-	if max(p.end.nameBytes, p.end.extraBytes) > math.MaxUint32 {
+	if max(p.end[ofNameBytes], p.end[ofExtraBytes]) > math.MaxUint32 {
 		return fmt.Errorf("write base %s: it would have more than 4 GiB of names or other texts", name)
 	}
 	path := fs.PathJoin(dir, name)
@@ -38,10 +73,7 @@ func (p *plan) write(fs vfs.FS, dir, name string, seq uint64) error {
 	if err := writeHeader(fs, path+".tmp", w.header(seq)); err != nil {
 		return fmt.Errorf("write the header of base %s: %w", name, err)
 	}
-	if err := fs.Rename(path+".tmp", path); err != nil {
-		return fmt.Errorf("name base %s: %w", name, err)
-	}
-	return SyncDir(fs, dir)
+	return appear(fs, dir, name)
 }
 
 // build makes the base in memory.
@@ -55,7 +87,8 @@ func (p *plan) build() *Base {
 		at := binary.LittleEndian.Uint64(w.entries[24*i:])
 		sections[i] = data.bytes[at : at+binary.LittleEndian.Uint64(w.entries[24*i+8:])]
 	}
-	b := &Base{Seq: p.fresh.Seq, size: int64(len(data.bytes))}
+	b := &Base{Seq: p.fresh.Seq, size: int64(len(data.bytes)), image: data.bytes}
+	copy(b.image, w.header(b.Seq))
 	b.refs.Store(1)
 	b.setSections(sections)
 	return b
@@ -82,38 +115,31 @@ func writeHeader(fs vfs.FS, path string, header []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// The places that columns go by.
-func (a place) resources() int { return a.res }
-func (a place) segments() int  { return a.seg }
-func (a place) cells() int     { return a.cell }
-func (a place) names() int     { return a.name }
-func (a place) extras() int    { return a.extra }
-
 // writeSections writes all sections, in the order of the file.
 func (p *plan) writeSections(w *fileWriter) {
 	w.section(raw(p.groups))
-	copyColumn(w, p, place.resources, func(b *Base) []metering.UUID { return b.ids })
+	copyColumn(w, p, ofResources, func(b *Base) []metering.UUID { return b.ids })
 	p.writeItemEnds(w)
-	copyColumn(w, p, place.resources, func(b *Base) []uint32 { return b.boundary })
-	copyColumn(w, p, place.resources, func(b *Base) []uint8 { return b.flags })
+	copyColumn(w, p, ofResources, func(b *Base) []uint32 { return b.boundary })
+	copyColumn(w, p, ofResources, func(b *Base) []uint8 { return b.flags })
 
-	copyColumn(w, p, place.segments, func(b *Base) []uint32 { return b.seg.from })
-	copyColumn(w, p, place.segments, func(b *Base) []uint32 { return b.seg.to })
-	mapColumn(w, p, place.segments, func(b *Base) []uint32 { return b.seg.meter }, p.byMeter)
-	mapColumn(w, p, place.segments, func(b *Base) []uint32 { return b.seg.name }, byName)
-	mapColumn(w, p, place.segments, func(b *Base) []uint32 { return b.seg.tags }, p.byTags)
-	mapColumn(w, p, place.segments, func(b *Base) []uint32 { return b.seg.extra }, byExtra)
-	copyColumn(w, p, place.segments, func(b *Base) []uint64 { return b.seg.mult })
+	copyColumn(w, p, ofSegments, func(b *Base) []uint32 { return b.seg.from })
+	copyColumn(w, p, ofSegments, func(b *Base) []uint32 { return b.seg.to })
+	p.lookUpColumn(w, ofSegments, func(b *Base) []uint32 { return b.seg.meter }, nil, p.meterOf)
+	p.moveColumn(w, ofSegments, func(b *Base) []uint32 { return b.seg.name }, ofNames)
+	p.lookUpColumn(w, ofSegments, func(b *Base) []uint32 { return b.seg.tags }, nil, p.tagsOf)
+	p.moveColumn(w, ofSegments, func(b *Base) []uint32 { return b.seg.extra }, ofExtras)
+	copyColumn(w, p, ofSegments, func(b *Base) []uint64 { return b.seg.mult })
 
-	copyColumn(w, p, place.cells, func(b *Base) []int32 { return b.cell.day })
-	mapColumn(w, p, place.cells, func(b *Base) []uint32 { return b.cell.meter }, p.byMeter)
-	mapColumn(w, p, place.cells, func(b *Base) []uint32 { return b.cell.name }, byName)
-	mapColumn(w, p, place.cells, func(b *Base) []uint32 { return b.cell.tags }, p.byTags)
-	mapColumn(w, p, place.cells, func(b *Base) []uint32 { return b.cell.extra }, byExtra)
-	copyColumn(w, p, place.cells, func(b *Base) []uint64 { return b.cell.hi })
-	copyColumn(w, p, place.cells, func(b *Base) []uint64 { return b.cell.lo })
-	copyColumn(w, p, place.cells, func(b *Base) []int64 { return b.cell.first })
-	copyColumn(w, p, place.cells, func(b *Base) []int64 { return b.cell.last })
+	copyColumn(w, p, ofCells, func(b *Base) []int32 { return b.cell.day })
+	p.lookUpColumn(w, ofCells, func(b *Base) []uint32 { return b.cell.meter }, nil, p.meterOf)
+	p.moveColumn(w, ofCells, func(b *Base) []uint32 { return b.cell.name }, ofNames)
+	p.lookUpColumn(w, ofCells, func(b *Base) []uint32 { return b.cell.tags }, nil, p.tagsOf)
+	p.moveColumn(w, ofCells, func(b *Base) []uint32 { return b.cell.extra }, ofExtras)
+	copyColumn(w, p, ofCells, func(b *Base) []uint64 { return b.cell.hi })
+	copyColumn(w, p, ofCells, func(b *Base) []uint64 { return b.cell.lo })
+	copyColumn(w, p, ofCells, func(b *Base) []int64 { return b.cell.first })
+	copyColumn(w, p, ofCells, func(b *Base) []int64 { return b.cell.last })
 	p.writeTexts(w)
 }
 
@@ -126,10 +152,11 @@ func (p *plan) writeTexts(w *fileWriter) {
 	w.section(raw(meters.off))
 	w.section(meters.arena)
 
-	writeOffsets(w, p, place.names, func(b *Base) []uint32 { return b.names.off },
-		func(r *run) int { return r.into.nameBytes - r.from.nameBytes })
-	copyColumn(w, p, func(a place) int { return a.nameBytes }, func(b *Base) []byte { return b.names.arena })
-	p.writeRanks(w)
+	p.writeOffsets(w, ofNames, ofNameBytes, func(b *Base) []uint32 { return b.names.off })
+	copyColumn(w, p, ofNameBytes, func(b *Base) []byte { return b.names.arena })
+	ofPrev, ofFresh := p.ranks()
+	w.write(raw([]uint32{noRank}))
+	p.lookUpColumn(w, ofNames, func(b *Base) []uint32 { return b.rank }, ofPrev, ofFresh)
 
 	tagSets := texts{off: p.prev.tagSets.off[:len(p.prev.tagSets.off):len(p.prev.tagSets.off)], arena: p.prev.tagSets.arena[:len(p.prev.tagSets.arena):len(p.prev.tagSets.arena)]}
 	for _, set := range p.newTags {
@@ -138,118 +165,90 @@ func (p *plan) writeTexts(w *fileWriter) {
 	w.section(raw(tagSets.off))
 	w.section(tagSets.arena)
 
-	writeOffsets(w, p, place.extras, func(b *Base) []uint32 { return b.extras.off },
-		func(r *run) int { return r.into.extraBytes - r.from.extraBytes })
-	copyColumn(w, p, func(a place) int { return a.extraBytes }, func(b *Base) []byte { return b.extras.arena })
+	p.writeOffsets(w, ofExtras, ofExtraBytes, func(b *Base) []uint32 { return b.extras.off })
+	copyColumn(w, p, ofExtraBytes, func(b *Base) []byte { return b.extras.arena })
 }
 
 // writeItemEnds moves the ends of the resources' items, group by group, since
 // they lie in one of two tables.
 func (p *plan) writeItemEnds(w *fileWriter) {
+	var into [partCount]uint32
 	for i := range p.runs {
 		r := &p.runs[i]
-		for g := r.of.groupOf(r.from.res); g < len(r.of.groups) && int(r.of.groups[g].first) < r.to.res; g++ {
-			from, to := max(int(r.of.groups[g].first), r.from.res), min(r.of.groupEnd(g), r.to.res)
-			by := r.into.seg - r.from.seg
+		from, to := int(r.from[ofResources]), int(r.to[ofResources])
+		for g := r.of.groupOf(from); g < len(r.of.groups) && int(r.of.groups[g].first) < to; g++ {
+			items := ofSegments
 			if r.of.groups[g].resourceType().Measure() == metering.Counted {
-				by = r.into.cell - r.from.cell
+				items = ofCells
 			}
-			mapped(w, r.of.itemEnd[from:to], func(end uint32) uint32 { return end + uint32(by) })
+			ends := r.of.itemEnd[max(int(r.of.groups[g].first), from):min(r.of.groupEnd(g), to)]
+			w.moved(ends, into[items]-r.from[items])
+		}
+		for _, items := range []part{ofSegments, ofCells} {
+			into[items] += r.to[items] - r.from[items]
 		}
 	}
 	w.end()
 }
 
 // writeOffsets writes where texts begin: the empty one, then those of the runs.
-func writeOffsets(w *fileWriter, p *plan, at func(place) int, of func(*Base) []uint32, by func(*run) int) {
+func (p *plan) writeOffsets(w *fileWriter, texts, bytes part, of func(*Base) []uint32) {
 	w.write(raw([]uint32{0, 0}))
+	prev, fresh, into := of(p.prev), of(p.fresh), uint32(0)
 	for i := range p.runs {
-		r := &p.runs[i]
-		shift := uint32(by(r))
-		mapped(w, of(r.of)[at(r.from)+1:at(r.to)+1], func(off uint32) uint32 { return off + shift })
-	}
-	w.end()
-}
-
-func (p *plan) writeRanks(w *fileWriter) {
-	ofPrev, ofFresh := p.ranks()
-	w.write(raw([]uint32{noRank}))
-	for i := range p.runs {
-		r, ranks := &p.runs[i], ofPrev
+		r, column := &p.runs[i], prev
 		if r.of == p.fresh {
-			ranks = ofFresh
+			column = fresh
 		}
-		mapped(w, r.of.rank[r.from.name:r.to.name], func(rank uint32) uint32 { return ranks[rank] })
+		w.moved(column[r.from[texts]+1:r.to[texts]+1], into-r.from[bytes])
+		into += r.to[bytes] - r.from[bytes]
 	}
 	w.end()
 }
 
 // copyColumn writes a column as the bases have it.
-func copyColumn[T any](w *fileWriter, p *plan, at func(place) int, of func(*Base) []T) {
+func copyColumn[T any](w *fileWriter, p *plan, at part, of func(*Base) []T) {
+	prev, fresh := of(p.prev), of(p.fresh)
 	for i := range p.runs {
-		r := &p.runs[i]
-		w.write(raw(of(r.of)[at(r.from):at(r.to)]))
+		r, column := &p.runs[i], prev
+		if r.of == p.fresh {
+			column = fresh
+		}
+		w.write(raw(column[r.from[at]:r.to[at]]))
 	}
 	w.end()
 }
 
-// mapColumn writes a column of numbers that may be others in the new base. by
-// says how they change in a run; nil: not at all.
-func mapColumn(w *fileWriter, p *plan, at func(place) int, of func(*Base) []uint32, by func(*run) func(uint32) uint32) {
+// moveColumn writes a column of numbers of texts, which move with the runs.
+func (p *plan) moveColumn(w *fileWriter, at part, of func(*Base) []uint32, texts part) {
+	prev, fresh, into := of(p.prev), of(p.fresh), uint32(1)
 	for i := range p.runs {
-		r := &p.runs[i]
-		column := of(r.of)[at(r.from):at(r.to)]
-		if change := by(r); change == nil {
-			w.write(raw(column))
+		r, column := &p.runs[i], prev
+		if r.of == p.fresh {
+			column = fresh
+		}
+		w.movedTexts(column[r.from[at]:r.to[at]], into-r.from[texts])
+		into += r.to[texts] - r.from[texts]
+	}
+	w.end()
+}
+
+// lookUpColumn writes a column of numbers, each as a list has it: one for those of
+// prev and one for those of fresh; nil: as they are.
+func (p *plan) lookUpColumn(w *fileWriter, at part, of func(*Base) []uint32, ofPrev, ofFresh []uint32) {
+	prev, fresh := of(p.prev), of(p.fresh)
+	for i := range p.runs {
+		r, column, list := &p.runs[i], prev, ofPrev
+		if r.of == p.fresh {
+			column, list = fresh, ofFresh
+		}
+		if numbers := column[r.from[at]:r.to[at]]; list == nil {
+			w.write(raw(numbers))
 		} else {
-			mapped(w, column, change)
+			w.lookedUp(numbers, list)
 		}
 	}
 	w.end()
-}
-
-func (p *plan) byMeter(r *run) func(uint32) uint32 {
-	if r.of == p.prev {
-		return nil
-	}
-	return func(meter uint32) uint32 { return p.meterOf[meter] }
-}
-
-func (p *plan) byTags(r *run) func(uint32) uint32 {
-	if r.of == p.prev {
-		return nil
-	}
-	return func(set uint32) uint32 { return p.tagsOf[set] }
-}
-
-func byName(r *run) func(uint32) uint32 { return moved(r.into.name - r.from.name) }
-
-func byExtra(r *run) func(uint32) uint32 { return moved(r.into.extra - r.from.extra) }
-
-// moved changes the numbers of texts. 0 is the missing text everywhere.
-func moved(by int) func(uint32) uint32 {
-	if by == 0 {
-		return nil
-	}
-	return func(number uint32) uint32 {
-		if number == 0 {
-			return 0
-		}
-		return number + uint32(by)
-	}
-}
-
-// mapped writes numbers as they are after a change.
-func mapped(w *fileWriter, numbers []uint32, change func(uint32) uint32) {
-	var block [blockRows]uint32
-	for len(numbers) > 0 {
-		n := min(len(numbers), len(block))
-		for i, number := range numbers[:n] {
-			block[i] = change(number)
-		}
-		w.write(raw(block[:n]))
-		numbers = numbers[n:]
-	}
 }
 
 // fileWriter writes the sections of a base file one after the other. After an
@@ -288,6 +287,59 @@ func (w *fileWriter) write(b []byte) {
 		n := min(len(b), cap(w.buf)-len(w.buf))
 		w.buf = append(w.buf, b[:n]...)
 		b = b[n:]
+	}
+}
+
+// room returns memory for numbers at the end of what was written, at most for as
+// many, and at least for one. The columns of numbers begin at multiples of 64
+// bytes, so there is never room for a part of one.
+func (w *fileWriter) room(most int) []uint32 {
+	if len(w.buf) == cap(w.buf) {
+		w.flush()
+	}
+	from := len(w.buf)
+	n := min(4*most, cap(w.buf)-from)
+	w.buf, w.at = w.buf[:from+n], w.at+n
+	return as[uint32](w.buf[from:])
+}
+
+// moved writes numbers, each greater by as much, modulo 2^32.
+func (w *fileWriter) moved(numbers []uint32, by uint32) {
+	for len(numbers) > 0 {
+		dst := w.room(len(numbers))
+		for i, number := range numbers[:len(dst)] {
+			dst[i] = number + by
+		}
+		numbers = numbers[len(dst):]
+	}
+}
+
+// movedTexts is moved for the numbers of texts: 0, the missing one, stays.
+func (w *fileWriter) movedTexts(numbers []uint32, by uint32) {
+	if by == 0 {
+		w.write(raw(numbers))
+		return
+	}
+	for len(numbers) > 0 {
+		dst := w.room(len(numbers))
+		for i, number := range numbers[:len(dst)] {
+			if number != 0 {
+				number += by
+			}
+			dst[i] = number
+		}
+		numbers = numbers[len(dst):]
+	}
+}
+
+// lookedUp writes the numbers that a list has for numbers.
+func (w *fileWriter) lookedUp(numbers, list []uint32) {
+	for len(numbers) > 0 {
+		dst := w.room(len(numbers))
+		for i, number := range numbers[:len(dst)] {
+			dst[i] = list[number]
+		}
+		numbers = numbers[len(dst):]
 	}
 }
 
