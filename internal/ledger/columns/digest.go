@@ -82,8 +82,8 @@ func (p *Projection) digest1(z *zone, sums []slotSum, from, group int) int {
 	p.addTimes(z, p.row[from:to])
 	p.addValues(z, sums, p.row[from:to])
 	ranks := p.base.rank
-	for row := from; row < to; row++ {
-		if name := p.nameOf(row); name != 0 {
+	for _, name := range p.name[from:to] {
+		if name != 0 {
 			z.rank.include(uint64(ranks[name]))
 		}
 	}

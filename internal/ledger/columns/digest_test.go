@@ -199,7 +199,7 @@ func TestOnlyBlocksThatMayBeOnThePageAreRead(t *testing.T) {
 			spoilt := 0
 			for row := range p.row {
 				if !slices.ContainsFunc(rows, func(kept uint32) bool { return int(kept)/blockRows == row/blockRows }) && spoilt < p.rows()/2 {
-					p.row[row].mult, p.row[row].before, p.item[row] = 0, 0, 0
+					p.row[row].mult, p.row[row].before, p.name[row] = 0, 0, 0
 					spoilt++
 				}
 			}
@@ -219,7 +219,7 @@ func TestPartsTogetherAreTheProjection(t *testing.T) {
 		whole := base.project(in, base.allGroups())
 		for _, workers := range []int{1, 2, 3, 7} {
 			p := base.projectWhole(in, workers)
-			if p.rows() != whole.rows() || !slices.Equal(p.res, whole.res) || !slices.Equal(p.item, whole.item) ||
+			if p.rows() != whole.rows() || !slices.Equal(p.res, whole.res) || !slices.Equal(p.item, whole.item) || !slices.Equal(p.name, whole.name) ||
 				!slices.Equal(p.tags, whole.tags) || !slices.Equal(p.groups, whole.groups) || p.latest != whole.latest {
 				t.Fatalf("%v: %d parts have other rows", in, workers)
 			}

@@ -63,9 +63,12 @@ func directed(term report.OrderTerm, key sortKey) sortKey {
 // nameKey puts missing names last in both directions.
 func (r *reading) nameKey(descending bool) sortKey {
 	return func(rows []uint32, keys []uint64) {
-		ranks := r.base.rank
+		names, ranks := r.name, r.base.rank
 		for i, row := range rows {
-			name := r.nameOf(int(row))
+			name := names[row]
+			if !r.whole {
+				name = r.nameOf(int(row))
+			}
 			rank := ranks[name] // noRank of name 0, the missing one
 			if descending && name != 0 {
 				rank = noRank - 1 - rank
@@ -76,12 +79,12 @@ func (r *reading) nameKey(descending bool) sortKey {
 }
 
 func (r *reading) nameOf(row int) uint32 {
-	if !r.whole && r.future(row) {
+	if r.future(row) {
 		if piece, _, ok := r.recut(row); ok {
 			return r.base.seg.name[piece]
 		}
 	}
-	return r.Projection.nameOf(row)
+	return r.name[row]
 }
 
 func (r *reading) ascendingKey(field report.OrderField) sortKey {
@@ -190,7 +193,7 @@ const roughFrom = 1 << 63
 // length over 64 bits as 7 bits, and the 56 bits behind its first one: such
 // numbers compare as the values do, as far as they differ.
 func roughly(v metering.Amount, factor uint64) uint64 {
-	if hi, lo := bits.Mul64(v.Lo, factor); hi|v.Hi|lo&roughFrom == 0 {
+	if hi, lo := bits.Mul64(v.Lo, factor); hi|v.Hi == 0 && lo < roughFrom {
 		return lo
 	}
 	return roughlyLarge(v, factor)

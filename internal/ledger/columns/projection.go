@@ -24,9 +24,9 @@ type Projection struct {
 
 	// One entry a row. A counted line's item is its last day sum, otherwise the
 	// segment of its last piece.
-	row             []row
-	res, item, tags []uint32
-	priors          []prior
+	row                   []row
+	res, item, name, tags []uint32
+	priors                []prior
 	// latest is the greatest from: up to it every row is counted in full.
 	latest uint32
 
@@ -82,11 +82,3 @@ func (p *Projection) total(slot uint32) report.Total {
 
 // rows returns the number of lines.
 func (p *Projection) rows() int { return len(p.res) }
-
-// nameOf returns the name of the item of a row.
-func (p *Projection) nameOf(row int) uint32 {
-	if p.row[row].to == 0 { // counted
-		return p.base.cell.name[p.item[row]]
-	}
-	return p.base.seg.name[p.item[row]]
-}

@@ -80,7 +80,9 @@ func (p *Projection) reserve(n room, workers int) {
 			p.row = make([]row, n.rows)
 		}
 		if i == halves-1 {
-			p.res, p.item, p.tags = make([]uint32, n.rows), make([]uint32, n.rows), make([]uint32, n.rows)
+			for _, column := range []*[]uint32{&p.res, &p.item, &p.name, &p.tags} {
+				*column = make([]uint32, n.rows)
+			}
 		}
 	})
 }
@@ -371,7 +373,7 @@ func (p *projector) addCounted(res, start, stop int) {
 func (p *projector) describeStates(first int, g *group, slots []uint32) {
 	seg, minFrom, minTo := &p.base.seg, p.minFrom, p.minTo
 	items := p.item[first:p.next.rows]
-	rows, tags := p.row[first:p.next.rows], p.tags[first:p.next.rows]
+	rows, names, tags := p.row[first:p.next.rows], p.name[first:p.next.rows], p.tags[first:p.next.rows]
 	for n, i := range items {
 		meter := seg.meter[i]
 		if slots[meter] == 0 {
@@ -379,7 +381,7 @@ func (p *projector) describeStates(first int, g *group, slots []uint32) {
 		}
 		from, at := max(seg.from[i], minFrom), &rows[n]
 		at.mult, at.from, at.to, at.slot = seg.mult[i], from, min(seg.to[i], minTo), slots[meter]-1
-		tags[n] = seg.tags[i]
+		names[n], tags[n] = seg.name[i], seg.tags[i]
 		p.latest = max(p.latest, from)
 	}
 }
@@ -393,7 +395,7 @@ func (p *projector) describeCounted(first int, g *group, slots []uint32) {
 		if slots[meter] == 0 {
 			p.number(slots, g, meter)
 		}
-		p.row[n].slot, p.tags[n] = slots[meter]-1, cell.tags[i]
+		p.row[n].slot, p.name[n], p.tags[n] = slots[meter]-1, cell.name[i], cell.tags[i]
 	}
 }
 
