@@ -22,7 +22,7 @@ func FuzzFolds(f *testing.F) {
 		}
 		f.Add(told, sent)
 	}
-	const most = 1500 // bytes of what is told: the fuzzer takes what needs a second for hung
+	const most = 1500 // bytes of what is told: the fuzzer takes what needs ten seconds for hung
 	f.Fuzz(func(t *testing.T, told, sent []byte) {
 		Explore(t, func(_ *testing.T, clock func() metering.Instant) Opened {
 			return Opened{Store: &folding{Model: NewModel(clock)}}

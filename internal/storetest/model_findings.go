@@ -118,22 +118,29 @@ func (r *told) countedMinutes(q *report.Query) map[int64]bool {
 	}
 	slices.SortFunc(r.states, compareStates)
 	first := max(int64(q.Period.From)*dayMinutes, int64(r.states[0].Time)/(minuteSeconds*secondNanos))
-	for minute := first; minute < int64(q.Period.To)*dayMinutes; minute++ {
-		sample := metering.Instant((minute*minuteSeconds + sampleSecond) * secondNanos)
-		if sample > q.Now {
-			break
-		}
-		var holds *metering.Observation
-		for _, o := range r.states {
-			if o.Time <= sample {
-				holds = o
-			}
-		}
-		if holds != nil && !holds.Deleted {
+	last := min(int64(q.Period.To)*dayMinutes-1, int64(q.Now)/(minuteSeconds*secondNanos))
+	for minute := first; minute <= last; minute++ {
+		if r.isThereAt(minute, q) {
 			minutes[minute] = true
 		}
 	}
 	return minutes
+}
+
+// isThereAt reports whether the state that holds at the sample of a minute of the
+// period, and is not in the future, says that the resource is there.
+func (r *told) isThereAt(minute int64, q *report.Query) bool {
+	sample := metering.Instant((minute*minuteSeconds + sampleSecond) * secondNanos)
+	if sample > q.Now || minute < int64(q.Period.From)*dayMinutes || minute >= int64(q.Period.To)*dayMinutes {
+		return false
+	}
+	var holds *metering.Observation
+	for _, o := range r.states {
+		if o.Time <= sample && (holds == nil || compareStates(holds, o) < 0) {
+			holds = o
+		}
+	}
+	return holds != nil && !holds.Deleted
 }
 
 // overlappingWindows asks of each counted window that begins in the period which

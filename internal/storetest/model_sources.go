@@ -209,12 +209,11 @@ func silentResources(of *report.FindingQuery, q *report.Query, resources []*told
 			last = max(last, firstSampled(o.Time))
 		}
 		if len(r.states) > 0 {
-			minutes := r.countedMinutes(q)
 			final := floorDivide(int64(end)-sampleSecond*secondNanos, minuteSeconds*secondNanos)
 			if end != q.Now {
 				final = int64(q.Period.To)*dayMinutes - 1
 			}
-			counts = minutes[final]
+			counts = r.isThereAt(final, q)
 		}
 		if counts && last < end-of.SilentFor {
 			found = append(found, &report.Finding{Kind: report.SilentResources, Resources: []metering.ResourceKey{r.resource}, From: last, To: end})
