@@ -107,6 +107,28 @@ func verified(t *testing.T, l *Ledger) {
 	}
 }
 
+// TestAMergeIsDueWhenItCostsAsMuchAsCondensingDid adds up what is copied until a
+// merge, and looks whether merging earlier or later would copy less a change.
+func TestAMergeIsDueWhenItCostsAsMuchAsCondensingDid(t *testing.T) {
+	t.Parallel()
+	const units = 1000
+	for _, base := range []int{100_000, 1_000_000, 5_000_000} {
+		copied, best, at, due := 0, 0.0, 0, 0
+		for changed := units; changed <= base; changed += units {
+			if each := float64(copied+base) / float64(changed); best == 0 || each < best {
+				best, at = each, changed
+			}
+			if due == 0 && worthMerging(base, changed, units) {
+				due = changed
+			}
+			copied += changed
+		}
+		if due < at-2*units || due > at+2*units {
+			t.Errorf("a base of %d is merged after %d changes, it costs least after %d", base, due, at)
+		}
+	}
+}
+
 func TestWhatIsCondensedIsAsWhatIsMerged(t *testing.T) {
 	t.Parallel()
 	l, f, condensed := lately(t, vfs.NewMem())

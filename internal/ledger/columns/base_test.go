@@ -141,6 +141,24 @@ func rewritten(t *testing.T, fs vfs.FS, b *Base) *Base {
 	return again
 }
 
+// TestWhatIsLaidOverABaseComesBackFromItsFile writes the file that a base in
+// memory is already.
+func TestWhatIsLaidOverABaseComesBackFromItsFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(5, 100)
+	under := Build(w.changes(100), 1)
+	laid := under.With(Changed(w.changes(30), 2))
+	if laid.image == nil {
+		t.Fatal("a base in memory has no file to be written")
+	}
+	again := rewritten(t, vfs.NewMem(), laid)
+	if want := contents(laid); !slices.Equal(want, contents(again)) {
+		t.Error("the file holds something else than the base")
+	}
+	again.Flaws(func(f Flaw) { t.Errorf("%+v", f) })
+	checkRanks(t, again)
+}
+
 func TestAResourceWithoutObservationsIsRemoved(t *testing.T) {
 	t.Parallel()
 	w := newWorld(1, 60)
