@@ -2,19 +2,19 @@ package httpapi
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/meterbook/meterbook/internal/metering"
-	"github.com/meterbook/meterbook/internal/report"
 )
 
 // pacedWriter notes the deadlines that are set.
@@ -124,57 +124,88 @@ func TestEachWriteHasTheWholeTimeout(t *testing.T) {
 	}
 }
 
-func TestClientThatStopsSendingIsAnswered(t *testing.T) {
-	t.Parallel()
-	// The answer may take as long again as the client was waited for: on a busy
-	// machine much less would cut it off too.
-	s := newSite(t, func(o *Options) { o.SlowClientTimeout = 500 * time.Millisecond })
-	server := s.listen()
-	for name, head := range map[string]string{
-		"read body":   "POST " + reportPath + " HTTP/1.1\r\nHost: x\r\nAuthorization: apikey " + s.root + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
-		"unread body": "POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
-	} {
-		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
+// pipes is a listener of connections in memory. In a bubble of synctest their
+// deadlines pass when nobody has anything to do, however busy the machine is.
+type pipes chan net.Conn
+
+// Accept implements net.Listener.
+func (p pipes) Accept() (net.Conn, error) {
+	if conn, open := <-p; open {
+		return conn, nil
+	}
+	return nil, net.ErrClosed
+}
+
+// Close implements net.Listener.
+func (p pipes) Close() error { close(p); return nil }
+
+// Addr implements net.Listener.
+func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
+
+// serve returns how to connect to the site, and what waits until it has answered
+// everything.
+func (s *site) serve() (dial func() net.Conn, shutdown func()) {
+	server, listener, served := NewHTTPServer(s.server.Handler(), slog.New(slog.NewTextHandler(s.log, nil))), make(pipes), make(chan error)
+	go func() { served <- server.Serve(listener) }()
+	dial = func() net.Conn {
+		browser, conn := net.Pipe()
+		listener <- conn
+		return browser
+	}
+	return dial, func() {
+		if err := server.Shutdown(s.t.Context()); err != nil {
+			s.t.Errorf("shut down: %v", err)
 		}
-		if _, err := io.WriteString(conn, head); err != nil {
-			t.Fatal(err)
-		}
-		text, err := readAll(t, conn) // until the server closes
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if !strings.Contains(text, "X-Request-Id") || !strings.HasPrefix(text, "HTTP/1.1 4") {
-			t.Errorf("%s: %q", name, text)
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			s.t.Errorf("serve: %v", err)
 		}
 	}
 }
 
+func TestClientThatStopsSendingIsAnswered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		dial, shutdown := s.serve()
+		for name, head := range map[string]string{
+			"read body":   "POST " + reportPath + " HTTP/1.1\r\nHost: x\r\nAuthorization: apikey " + s.root + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+			"unread body": "POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+		} {
+			conn := dial()
+			if _, err := io.WriteString(conn, head); err != nil {
+				t.Fatal(err)
+			}
+			text, err := readAll(t, conn) // until the server closes
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if !strings.Contains(text, "X-Request-Id") || !strings.HasPrefix(text, "HTTP/1.1 4") {
+				t.Errorf("%s: %q", name, text)
+			}
+		}
+		shutdown()
+	})
+}
+
 func TestClientThatStopsReadingLosesItsConnection(t *testing.T) {
 	t.Parallel()
-	s, store := newOddSite(t, func(o *Options) { o.SlowClientTimeout = 50 * time.Millisecond })
-	begun := make(chan struct{})
-	store.report = func(ctx context.Context, q report.Query) (*report.Report, error) {
-		close(begun)
-		return endless(ctx, q)
-	}
-	server := s.listen()
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	head := "POST " + reportPath + " HTTP/1.1\r\nHost: x\r\nAuthorization: apikey " + s.root + "\r\nContent-Type: application/json\r\nContent-Length: " +
-		"50\r\n\r\n" + july + strings.Repeat(" ", 50-len(july))
-	if _, err := io.WriteString(conn, head); err != nil {
-		t.Fatal(err)
-	}
-	<-begun
-	server.Close() // returns when no request is left
-	if err := conn.Close(); err != nil {
-		t.Error(err)
-	}
-	if log := s.log.String(); !strings.Contains(log, `"aborted":true`) || !strings.Contains(log, "timeout") {
-		t.Errorf("the log is %s", log)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s, store := newOddSite(t)
+		store.report = endless
+		dial, shutdown := s.serve()
+		conn := dial()
+		head := "POST " + reportPath + " HTTP/1.1\r\nHost: x\r\nAuthorization: apikey " + s.root + "\r\nContent-Type: application/json\r\nContent-Length: " +
+			"50\r\n\r\n" + july + strings.Repeat(" ", 50-len(july))
+		if _, err := io.WriteString(conn, head); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // until the answer cannot be written
+		shutdown()      // returns when no request is left
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+		if log := s.log.String(); !strings.Contains(log, `"aborted":true`) || !strings.Contains(log, "timeout") {
+			t.Errorf("the log is %s", log)
+		}
+	})
 }
