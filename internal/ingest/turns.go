@@ -7,9 +7,9 @@ import "runtime"
 // connections, and a report would wait behind all of them for a processor.
 type turns chan struct{}
 
-// newTurns leaves half of the processors to the store and to reports: decoding
-// takes a fifth of what taking events in takes.
-func newTurns() turns { return make(turns, max(1, runtime.GOMAXPROCS(0)/2)) }
+// newTurns leaves most of the processors to the store and to reports: decoding is
+// a fifth of what it takes to take events in.
+func newTurns() turns { return make(turns, max(1, runtime.GOMAXPROCS(0)/4)) }
 
 // take waits for a turn. Whoever has one must not wait for a client or the store.
 func (t turns) take() { t <- struct{}{} }

@@ -23,7 +23,7 @@ func foldUnits(db *pebble.DB, sources *sourceTable, closed closing, units []layo
 
 // So many units are folded by one goroutine in one go: they are worth an
 // iterator, and no processor waits long for another one that has harder units.
-const minUnitsAtOnce, maxUnitsAtOnce = 64, 2048
+const leastShare, mostShare = 64, 2048
 
 // eachUnit sorts units by their keys, folds them on all processors, each with an
 // iterator of its own, and then visits them one after the other. fold must change
@@ -34,7 +34,7 @@ func eachUnit(db *pebble.DB, units []layout.Unit, fold func(*pebble.Iterator, la
 	processors := runtime.GOMAXPROCS(0)
 	var folding errgroup.Group
 	folding.SetLimit(processors)
-	share := min(max(minUnitsAtOnce, (len(units)+processors-1)/processors), maxUnitsAtOnce)
+	share := min(max(leastShare, (len(units)+processors-1)/processors), mostShare)
 	for from := 0; from < len(units); from += share {
 		to := min(from+share, len(units))
 		folding.Go(func() error { return foldInto(all[from:to], db, units[from:to], fold) })
