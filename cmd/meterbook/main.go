@@ -10,7 +10,6 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -19,7 +18,6 @@ import (
 )
 
 func main() {
-	addProcessors()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // from then on a signal has its usual effect
 	code := cli.Run(ctx, cli.Env{
@@ -34,20 +32,6 @@ func main() {
 		Exit:      func(code cli.ExitCode) { os.Exit(int(code)) },
 	})
 	os.Exit(int(code))
-}
-
-// spareProcessors of Go's scheduler are more than the machine has. A processor
-// looks for what came over the network only when it has nothing else to run, or
-// every 10 ms; while events come in, all are busy. With two more, one is mostly
-// free to look, and the system shares the machine fairly among the threads, so a
-// report is answered at once.
-const spareProcessors = 2
-
-// addProcessors adds them unless $GOMAXPROCS says how many there are to be.
-func addProcessors() {
-	if _, given := os.LookupEnv("GOMAXPROCS"); !given {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + spareProcessors)
-	}
 }
 
 func setMemory(gcPercent int, limitBytes int64) {
