@@ -1,6 +1,7 @@
 package columns
 
 import (
+	"runtime"
 	"slices"
 
 	"github.com/meterbook/meterbook/internal/metering"
@@ -38,12 +39,18 @@ func Build(changes []Change, seq uint64) *Base {
 	return Changed(slices.DeleteFunc(slices.Clone(changes), func(c Change) bool { return c.gone() }), seq)
 }
 
+// changesBetweenRests take about half a millisecond.
+const changesBetweenRests = 512
+
 // Changed returns a base in memory that holds also those resources of which
 // nothing is left, so that it can be merged over another one. The changes are in
 // canonical order, each resource once.
 func Changed(changes []Change, seq uint64) *Base {
 	b := newBuilder(changes)
 	for i := range changes {
+		if i%changesBetweenRests == changesBetweenRests-1 {
+			runtime.Gosched() // a report may be waiting for the processor
+		}
 		if c := &changes[i]; c.Key.Type.Measure() == metering.Counted {
 			b.addCounted(c)
 		} else {

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+	"runtime"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -344,6 +345,7 @@ func (w *fileWriter) lookedUp(numbers, list []uint32) {
 }
 
 func (w *fileWriter) flush() {
+	runtime.Gosched() // a merge is long, and a report may be waiting for the processor
 	w.addSum()
 	if w.err == nil {
 		_, w.err = w.to.Write(w.buf)
