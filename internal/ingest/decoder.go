@@ -83,17 +83,22 @@ func (d *decoder) decode(c *chunk, index int, text []byte) {
 
 // decodeBatch adds all events of an array. It fails when the body is no JSON
 // array; an event that merely repeats a name or has bad UTF-8 is refused alone.
-func (d *decoder) decodeBatch(c *chunk, body []byte) error {
+// rest is called behind each.
+func (d *decoder) decodeBatch(c *chunk, body []byte, rest func(index int)) error {
 	err := splitArray(body, func(index int, element []byte) {
 		d.begin(element)
 		d.walk()
 		d.finish(c, index)
+		rest(index)
 	})
 	if err == nil {
 		return nil
 	}
 	*c = chunk{} // one of them is wrong: look for it, checking each by itself
-	err = splitArray(body, func(index int, element []byte) { d.decode(c, index, element) }, lenient()...)
+	err = splitArray(body, func(index int, element []byte) {
+		d.decode(c, index, element)
+		rest(index)
+	}, lenient()...)
 	if err != nil {
 		return &metering.Error{Kind: metering.KindInvalid, Message: "the body must be a JSON array of events: " + syntaxText(err), Cause: err}
 	}
@@ -122,7 +127,6 @@ func splitArray(body []byte, each func(index int, element []byte), options ...js
 		}
 		end := int(array.InputOffset())
 		each(index, body[end-len(element):end])
-		rest(index)
 	}
 	if _, err := array.ReadToken(); err != nil {
 		return err

@@ -153,7 +153,7 @@ func (s *Service) decodeWhole(d *decoder, m media, h http.Header, text []byte) (
 		d.decodeBinary(c, h, bytes.Trim(text, jsonSpace))
 	default:
 		c.expect(min(len(text)/usualEventBytes, mostExpected))
-		err = d.decodeBatch(c, text)
+		err = d.decodeBatch(c, text, s.turns.rest)
 	}
 	return c, err
 }

@@ -94,7 +94,7 @@ func (st *stream) run(ctx context.Context, body *bufio.Reader) error {
 		}
 		st.claim()
 		st.decoder.decode(st.chunk, index, line)
-		if rest(index); st.chunk.full() {
+		if st.turns.rest(index); st.chunk.full() {
 			if err := st.launch(ctx, index+1); err != nil {
 				return err
 			}

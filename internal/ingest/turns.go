@@ -16,12 +16,19 @@ func (t turns) take() { t <- struct{}{} }
 
 func (t turns) give() { <-t }
 
-// eventsBetweenRests take about half a millisecond.
-const eventsBetweenRests = 64
+const (
+	eventsBetweenRests = 64   // take about half a millisecond
+	eventsOfTurn       = 1000 // as many as a batch mostly has
+)
 
-// rest lets others have the processor now and then, after the event of an index.
-func rest(index int) {
-	if index%eventsBetweenRests == eventsBetweenRests-1 {
+// rest is called by whoever has a turn, after the event of an index: now and then
+// it lets others have the processor, and, with a long body, the turn.
+func (t turns) rest(index int) {
+	if (index+1)%eventsBetweenRests == 0 {
 		runtime.Gosched()
+	}
+	if (index+1)%eventsOfTurn == 0 {
+		t.give()
+		t.take()
 	}
 }

@@ -5,8 +5,11 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
+	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/report"
 )
 
@@ -108,4 +111,29 @@ func TestWhoWaitsForTheDiskKeepsNobodyFromDecoding(t *testing.T) {
 			t.Errorf("receipt %+v", r)
 		}
 	}
+}
+
+// TestALongBatchLetsOthersDecode: who waits for a turn has it before a long body
+// is decoded to its end.
+func TestALongBatchLetsOthersDecode(t *testing.T) {
+	t.Parallel()
+	good := lines(t, eventsOfTurn+2)
+	synctest.Test(t, func(t *testing.T) {
+		store := newRecorder()
+		s := ofOneTurn(store, store)
+		var once sync.Once
+		var other <-chan *Receipt
+		s.rules.clock = func() metering.Instant { // of the first event
+			once.Do(func() {
+				other = begin(t, s, batched(), strings.NewReader("["+good[0]+"]"))
+				synctest.Wait() // until it waits for its turn
+			})
+			return testNow()
+		}
+		receive(t, s, anywhere(), batched(), "["+strings.Join(good[1:], ",")+"]")
+		<-other
+		if first := store.mu.stored[0].Name.ID; first != "0" {
+			t.Errorf("event %s of the long batch was stored first", first)
+		}
+	})
 }
