@@ -31,8 +31,9 @@ func (b *Base) writeImage(fs vfs.FS, dir, name string) error {
 	if err != nil {
 		return fmt.Errorf("create base %s: %w", name, err)
 	}
+	buf := make([]byte, 0, pieceBytes) // a vfs.File may change what is written, and the base lies in image
 	for piece := range slices.Chunk(b.image, pieceBytes) {
-		if _, err = f.Write(piece); err != nil {
+		if _, err = f.Write(append(buf, piece...)); err != nil {
 			break
 		}
 	}
