@@ -88,6 +88,7 @@ type ordeal struct {
 	binary  string
 	dir     string
 	server  process
+	killed  process  // the one before it
 	seed    uint64   // of the next history
 	asked   [][]byte // a request for each round's report
 	reports [][]byte // what they were answered in the end
@@ -226,7 +227,7 @@ func (o *ordeal) check(batches []*batch) {
 		case refused:
 			o.tally.refused.Add(1)
 			if late = append(late, b); o.resend(b) {
-				o.Error("a batch was refused and is stored")
+				o.Errorf("a batch was refused and is stored; the server's log:\n%s", &o.killed.Log)
 			}
 		}
 	}
@@ -304,6 +305,7 @@ func (o *ordeal) kill() {
 	o.tally.kills[how].Add(1)
 	<-time.After(late)
 	o.server.Kill()
+	o.killed = o.server
 }
 
 // checkAll asks for the reports of all rounds again, before and after a
