@@ -147,7 +147,7 @@ func readFile(fsys vfs.FS, path string) ([]byte, error) {
 // Sizes of Pebble's memory. It takes the memtables out of the cache, so the
 // cache must be larger than those that may wait for a flush.
 const (
-	DefaultMemTableBytes = 32 << 20
+	DefaultMemTableBytes = 64 << 20
 	DefaultCacheBytes    = 320 << 20
 )
 
