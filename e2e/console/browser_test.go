@@ -143,7 +143,7 @@ func (b *tab) another() *tab {
 
 func (p *process) openTab(t *testing.T, parent context.Context, options ...chromedp.ContextOption) *tab {
 	t.Helper()
-	b := &tab{t: t, p: p, seen: &watch{origin: p.url}}
+	b := &tab{t: t, p: p, seen: &watch{origin: p.URL("")}}
 	var end context.CancelFunc
 	b.ctx, end = chromedp.NewContext(parent, append(options, chromedp.WithListener(b.seen.see))...)
 	t.Cleanup(func() {
@@ -232,7 +232,7 @@ func (b *tab) open(path string) {
 func (b *tab) visit(path string) int {
 	b.t.Helper()
 	return b.load(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := cdp.Call(ctx, t, page.Navigate, page.NavigateParams{URL: b.p.url + path})
+		_, err := cdp.Call(ctx, t, page.Navigate, page.NavigateParams{URL: b.p.URL(path)})
 		return err
 	}))
 }
@@ -425,7 +425,7 @@ func (b *tab) signIn(token string) {
 // cookies are those that the browser would send to the console.
 func (b *tab) cookies() []*network.Cookie {
 	b.t.Helper()
-	all := must(chromedp.Call(b.ctx, network.GetCookies, network.GetCookiesParams{URLs: []string{b.p.url + "/"}}))(b.t)
+	all := must(chromedp.Call(b.ctx, network.GetCookies, network.GetCookiesParams{URLs: []string{b.p.URL("/")}}))(b.t)
 	return all.Cookies
 }
 
@@ -433,6 +433,6 @@ func (b *tab) cookies() []*network.Cookie {
 func (b *tab) setCookie(c *network.Cookie, value string) {
 	b.t.Helper()
 	must(chromedp.Call(b.ctx, network.SetCookie, network.SetCookieParams{
-		Name: c.Name, Value: value, URL: b.p.url + "/", Path: c.Path, HTTPOnly: &c.HTTPOnly, SameSite: c.SameSite,
+		Name: c.Name, Value: value, URL: b.p.URL("/"), Path: c.Path, HTTPOnly: &c.HTTPOnly, SameSite: c.SameSite,
 	}))(b.t)
 }

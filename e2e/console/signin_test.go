@@ -2,7 +2,6 @@ package console
 
 import (
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -79,8 +78,7 @@ func TestLinkIsOpenedAfterSigningIn(t *testing.T) {
 
 func TestEndedSessionAsksForTheKeyAgain(t *testing.T) {
 	t.Parallel()
-	address, data := freeAddress(t), filepath.Join(t.TempDir(), "data")
-	p := startOn(t, address, data)
+	p := start(t)
 	b := p.signedIn(t, rootToken)
 	held := b.cookies()
 	for _, c := range held {
@@ -92,8 +90,7 @@ func TestEndedSessionAsksForTheKeyAgain(t *testing.T) {
 	}
 	b.shows("Your session has ended")
 	b.signIn(rootToken)
-	p.stop()
-	startOn(t, address, data) // sessions are in memory
+	p.restart() // sessions are in memory
 	b.open("/admin/regions")
 	b.shows("Your session has ended")
 	b.signIn(rootToken)

@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/meterbook/meterbook/e2e/server"
 )
 
 // faulty is a page that does what the console's must not.
@@ -19,15 +21,15 @@ const faulty = `<!doctype html><html lang="en"><title>Faulty</title><body><main>
 // TestTheWatchSeesWhatPagesMustNotDo shows each check failing.
 func TestTheWatchSeesWhatPagesMustNotDo(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/strict" {
 			w.Header().Set("Content-Security-Policy", "default-src 'none'")
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, faulty)
 	}))
-	t.Cleanup(server.Close)
-	b := (&process{t: t, url: server.URL}).visitor(t)
+	t.Cleanup(site.Close)
+	b := (&process{t: t, Process: &server.Process{Address: site.Listener.Addr().String()}}).visitor(t)
 	b.open("/loose")
 	found := strings.Join(b.seen.faults(), "\n")
 	found += strings.Join(evaluate[[]string](b, overflows), "\n") + strings.Join(evaluate[[]string](b, overlaps), "\n")

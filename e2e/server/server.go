@@ -57,11 +57,23 @@ func Prepare(t *testing.T, token string, command ...string) *Process {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	p := &Process{Address: l.Addr().String(), t: t, ended: make(chan struct{})}
-	p.Cmd = exec.Command(command[0], append(command[1:len(command):len(command)], "--listen", p.Address)...)
-	p.Cmd.Env = append(os.Environ(), "METERBOOK_ADMIN_TOKEN="+token)
-	p.Cmd.Stdout, p.Cmd.Stderr = &p.Log, &p.Log
+	address := l.Addr().String()
+	cmd := exec.Command(command[0], append(command[1:len(command):len(command)], "--listen", address)...)
+	cmd.Env = append(os.Environ(), "METERBOOK_ADMIN_TOKEN="+token)
+	return prepared(t, address, cmd)
+}
+
+func prepared(t *testing.T, address string, cmd *exec.Cmd) *Process {
+	p := &Process{Address: address, Cmd: cmd, t: t, ended: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &p.Log, &p.Log
 	return p
+}
+
+// Again returns the server that has ended, as it was prepared.
+func (p *Process) Again() *Process {
+	cmd := exec.Command(p.Cmd.Path, p.Cmd.Args[1:]...)
+	cmd.Env = p.Cmd.Env
+	return prepared(p.t, p.Address, cmd)
 }
 
 // URL is that of a path.
@@ -84,14 +96,19 @@ func (p *Process) Run() {
 func (p *Process) AwaitReady() {
 	p.t.Helper()
 	client := http.Client{Timeout: patience}
+	p.Await(func() bool {
+		response, err := client.Get(p.URL("/readyz"))
+		return err == nil && response.Body.Close() == nil && response.StatusCode == http.StatusOK
+	})
+}
+
+// Await asks over and over until the server is ready.
+func (p *Process) Await(ready func() bool) {
+	p.t.Helper()
 	late := time.After(patience)
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
-	for {
-		response, err := client.Get(p.URL("/readyz"))
-		if err == nil && response.Body.Close() == nil && response.StatusCode == http.StatusOK {
-			return
-		}
+	for !ready() {
 		select {
 		case <-p.ended:
 			p.t.Fatalf("the server ended with %v:\n%s", p.err, &p.Log)
