@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"bytes"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/meterbook/meterbook/internal/metering"
+	"github.com/meterbook/meterbook/internal/report"
 )
 
 // members are those of a JSON object that an administrator sent. Reading them
@@ -62,15 +65,24 @@ func (m *members) read(d *jsontext.Decoder, allowed []string) error {
 		}
 		switch _, seen := m.values[name]; {
 		case !slices.Contains(allowed, name):
-			m.fields.Add(name, "Extra inputs are not permitted")
+			m.note(name, "Extra inputs are not permitted")
 		case seen:
-			m.fields.Add(name, "Field given more than once")
+			m.note(name, "Field given more than once")
 		default:
 			m.values[name] = value.Clone()
 		}
 	}
 	_, err := d.ReadToken()
 	return err
+}
+
+// note notes what is wrong with one of the names or items of which a body may have
+// very many: once, and of one more than an answer lists.
+func (m *members) note(path, message string) {
+	messages, known := m.fields[path]
+	if !slices.Contains(messages, message) && (known || len(m.fields) <= report.MaxInvalidFields) {
+		m.fields[path] = append(messages, message)
+	}
 }
 
 // require notes members that are missing.
@@ -82,12 +94,20 @@ func (m *members) require(names ...string) {
 	}
 }
 
-// err is KindInvalid if anything was wrong.
+// err is KindInvalid if anything was wrong. It lists so much of it that a small
+// hostile request does not get a huge answer.
 func (m *members) err() error {
 	if len(m.fields) == 0 {
 		return nil
 	}
-	return &metering.Error{Kind: metering.KindInvalid, Message: "Request is not valid; invalid_fields says where", Fields: m.fields}
+	message := "Request is not valid; invalid_fields says where"
+	if names := slices.Sorted(maps.Keys(m.fields)); len(names) > report.MaxInvalidFields {
+		for _, name := range names[report.MaxInvalidFields:] {
+			delete(m.fields, name)
+		}
+		message += fmt.Sprintf(" (%d invalid fields are listed, there are more)", report.MaxInvalidFields)
+	}
+	return &metering.Error{Kind: metering.KindInvalid, Message: message, Fields: m.fields}
 }
 
 // null reports whether the member is there and null.
@@ -159,7 +179,7 @@ func (m *members) list(name, itemMessage string, item func(jsontext.Value) bool)
 	for i := 0; err == nil && d.PeekKind() != ']'; i++ {
 		var value jsontext.Value
 		if value, err = d.ReadValue(); err == nil && !item(value) {
-			m.fields.Add(name+"."+strconv.Itoa(i), "%s", itemMessage)
+			m.note(name+"."+strconv.Itoa(i), itemMessage)
 		}
 	}
 	if err != nil {

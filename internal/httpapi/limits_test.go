@@ -130,16 +130,31 @@ func TestRequestsAtTheirLimits(t *testing.T) {
 	}
 }
 
-// TestInvalidFieldsAreListedUpToTheirLimit has a small body with more mistakes
+// TestInvalidFieldsAreListedUpToTheirLimit has small requests with more mistakes
 // than an answer lists.
 func TestInvalidFieldsAreListedUpToTheirLimit(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
-	for _, n := range []int{report.MaxInvalidFields, report.MaxInvalidFields + 1} {
-		r := s.ask("POST", reportPath, s.root, `{"types":[`+strings.Repeat(`,"x"`, n)[1:]+"],"+july[1:])
-		if got, more := len(r.invalid()), strings.Contains(string(r.body), "there are more"); got != report.MaxInvalidFields || more != (n > report.MaxInvalidFields) {
-			t.Errorf("of %d invalid fields %d are listed, more: %t", n, got, more)
+	s := newMaintainedSite(t, &maintained{})
+	for _, n := range []int{report.MaxInvalidFields, report.MaxInvalidFields + 1, 5 * report.MaxInvalidFields} {
+		var names, parameters string
+		for i := range n {
+			names += fmt.Sprintf(`,"x%d":0`, i)
+			parameters += fmt.Sprintf("&%x", i)
 		}
+		for what, r := range map[string]reply{
+			"items of a report":    s.ask("POST", reportPath, s.root, `{"types":[`+strings.Repeat(`,"x"`, n)[1:]+"],"+july[1:]),
+			"items of a key":       s.ask("POST", "/v1/keys", s.root, `{"roles":["reader"],"projects":[`+strings.Repeat(`,""`, n)[1:]+"]}"),
+			"names of a retention": s.ask("POST", retainPath, s.root, `{"before":"2024-06"`+names+"}"),
+			"names in a query":     s.ask("GET", "/v1/clients?"+parameters[1:], s.root, ""),
+		} {
+			if got, more := len(r.invalid()), strings.Contains(string(r.body), "there are more"); got != report.MaxInvalidFields || more != (n > report.MaxInvalidFields) {
+				t.Errorf("%s: of %d invalid fields %d are listed, more: %t", what, n, got, more)
+			}
+		}
+	}
+	r := s.ask("POST", retainPath, s.root, `{`+strings.Repeat(`"x":0,`, 100_000)+`"before":"2024-06"}`)
+	if got := r.invalid()["x"]; len(got) != 1 {
+		t.Errorf("what is wrong with one name is said %d times", len(got))
 	}
 }
 
