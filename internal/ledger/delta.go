@@ -96,26 +96,28 @@ func (d *delta) put(f *folded) {
 	d.set(t, f)
 }
 
-// place adds one observation to its unit; when it cannot be done without others,
-// it returns the unit as it is, which stays valid while nobody else sets it.
-func (d *delta) place(o *metering.Observation) (t *tracked, ok bool) {
-	u := layout.UnitOf(o)
-	t = d.current(u)
-	f := &folded{unit: u}
+// place adds one observation to a unit, as it is now; false: that cannot be done
+// without others, and nothing has changed.
+func (d *delta) place(t *tracked, o *metering.Observation) (ok bool) {
+	f := &folded{unit: t.now.unit}
+	own := t.entry >= d.shown // no view has the unit as it is: it need not be copied
 	if o.Kind == metering.QuantityObserved {
 		w := o.Window()
+		if own && metering.ExtendDay(t.now.sums, &w) {
+			return true
+		}
 		f.sums, ok = metering.PlaceWindow(t.now.sums, &w)
 	} else {
 		s := o.State()
-		if t.entry >= d.shown && t.now.timeline.Append(&s) {
-			return t, true
+		if own && t.now.timeline.Append(&s) {
+			return true
 		}
 		f.timeline, ok = t.now.timeline.Place(&s)
 	}
 	if ok {
 		d.set(t, f)
 	}
-	return t, ok
+	return ok
 }
 
 // compact drops the changes that later ones of the same unit follow, when there

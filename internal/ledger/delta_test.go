@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/meterbook/meterbook/internal/ledger/columns"
+	"github.com/meterbook/meterbook/internal/ledger/layout"
 	"github.com/meterbook/meterbook/internal/metering"
 )
 
@@ -23,6 +24,8 @@ func flapping(n int) *metering.Observation {
 	return o
 }
 
+func placeOne(d *delta, o *metering.Observation) bool { return d.place(d.current(layout.UnitOf(o)), o) }
+
 // TestAViewIsNotChangedByWhatComesAfterIt adds states in place, which is allowed
 // only to what no view has seen.
 func TestAViewIsNotChangedByWhatComesAfterIt(t *testing.T) {
@@ -31,7 +34,7 @@ func TestAViewIsNotChangedByWhatComesAfterIt(t *testing.T) {
 	var views []*view
 	const groups, ofGroup = 20, 50
 	for n := range groups * ofGroup {
-		if _, ok := d.place(flapping(n)); !ok {
+		if !placeOne(d, flapping(n)) {
 			t.Fatalf("state %d must be folded anew", n)
 		}
 		if n%ofGroup == ofGroup-1 {
@@ -51,6 +54,42 @@ func TestAViewIsNotChangedByWhatComesAfterIt(t *testing.T) {
 	}
 }
 
+// TestAViewOfADayIsNotChangedByTheHoursAfterIt adds hours in place, some behind a
+// gap.
+func TestAViewOfADayIsNotChangedByTheHoursAfterIt(t *testing.T) {
+	t.Parallel()
+	d := newDelta(settled{base: &columns.Base{}})
+	hour := metering.Instant(3600 * metering.Second)
+	var views []*view
+	const groups, ofGroup = 4, 3
+	for n := range groups * ofGroup {
+		o := hourOf(1, 0)
+		o.From += metering.Instant(2*n-n%3) * hour
+		o.To = o.From + hour
+		if !placeOne(d, o) {
+			t.Fatalf("hour %d must be folded anew", n)
+		}
+		if n%ofGroup == ofGroup-1 {
+			views = append(views, d.view(0))
+		}
+	}
+	if len(d.log) != groups {
+		t.Errorf("%d changes of one unit in %d groups", len(d.log), groups)
+	}
+	one := hourOf(1, 0).Quantity
+	for i, v := range views {
+		v.latest(func(c *change) {
+			want := metering.Amount{}
+			for range (i + 1) * ofGroup {
+				want = want.Add(one)
+			}
+			if len(c.is.sums) != 1 || c.is.sums[0].Sum != want {
+				t.Errorf("view %d shows %+v, want a sum of %v", i, c.is.sums, want)
+			}
+		})
+	}
+}
+
 // TestVersionsOfADayWithManyMetersDoNotPileUp sends windows of one day one by one,
 // each of another meter.
 func TestVersionsOfADayWithManyMetersDoNotPileUp(t *testing.T) {
@@ -59,7 +98,7 @@ func TestVersionsOfADayWithManyMetersDoNotPileUp(t *testing.T) {
 	for n := range 1000 {
 		o := hourOf(1, 0)
 		o.Meter.Dimension = strconv.Itoa(n)
-		if _, ok := d.place(o); !ok {
+		if !placeOne(d, o) {
 			t.Fatalf("window %d must be folded anew", n)
 		}
 		d.view(0)
@@ -82,7 +121,7 @@ func TestVersionsOfALongTimelineDoNotPileUp(t *testing.T) {
 	d, most := newDelta(settled{base: &columns.Base{}}), 0
 	const states = 5000
 	for n := range states {
-		d.place(flapping(n))
+		placeOne(d, flapping(n))
 		d.view(0)
 		d.compact(0)
 		held := 0
@@ -104,7 +143,7 @@ func TestCompactingLeavesWhatIsBeingMerged(t *testing.T) {
 	put := func(unit, n int) {
 		o := flapping(n)
 		o.Resource.ID = metering.UUID{byte(unit)}
-		d.place(o)
+		placeOne(d, o)
 		d.view(0)
 	}
 	for unit := range 3 {

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,26 +13,35 @@ import (
 	"github.com/meterbook/meterbook/internal/report"
 )
 
-// group is what is committed in one atomic batch.
+// group is what is committed in one atomic batch. First each observation is
+// decided about, in the order in which they came; what was accepted is then
+// written and placed in the order of its keys.
 type group struct {
 	s       *sequencer
 	batch   *pebble.Batch
-	touched layout.Touched
-	units   map[layout.Unit]*refold // touched; nil: the delta has it as it is now
-	entries map[string]*groupEntry
-	fresh   []groupEntry // memory of entries, as many as there are observations
-	publish []func()     // show what changed in the directory, once it is on the disk
-	key     []byte       // of the id entry in hand
+	entries map[uint64]*groupEntry // in hand, by the hash of their keys
+	fresh   []groupEntry           // memory of entries, as many as there are observations
+	changed []*groupEntry          // that are to be written
+	late    map[layout.Unit]*refold
+	ids     []uint64 // hashes of the id keys that were added
+	runs    []unitRun
+	publish []func() // show what changed in the directory, once it is on the disk
+	key     []byte   // of the id entry in hand
 	buf     []byte
 	err     error    // of a read that failed: the group cannot be decided
 	applied []func() // called between this group and the next one
 }
 
-// groupEntry is an id entry that this group wrote, which Pebble does not show
-// yet, and its observation if that is of this group too.
+// groupEntry is an id entry of this group, which Pebble does not show yet, and its
+// observation if that is of this group too.
 type groupEntry struct {
 	layout.IDEntry
-	observation *metering.Observation
+	key   []byte
+	alike *groupEntry // another one whose key has the same hash
+
+	item   *item // of the observation, if it is of this group
+	source layout.SourceNumber
+	place  []byte // key of the observation
 }
 
 // newGroup makes a group that takes the requests.
@@ -42,7 +50,7 @@ func (s *sequencer) newGroup(requests []*request) *group {
 	for _, r := range requests {
 		n, size = n+len(r.items), size+r.size
 	}
-	g := &group{s: s, batch: s.newBatch(size + n*observationOverhead)}
+	g := &group{s: s, batch: s.db.NewBatchWithSize(size + n*observationOverhead)}
 	s.workspace.lend(g, n)
 	return g
 }
@@ -50,64 +58,45 @@ func (s *sequencer) newGroup(requests []*request) *group {
 // workspace is memory that one group after the other uses, so that it is not
 // garbage after each.
 type workspace struct {
-	units   map[layout.Unit]*refold
-	entries map[string]*groupEntry
+	entries map[uint64]*groupEntry
 	fresh   []groupEntry
+	changed []*groupEntry
 	ids     []uint64
-	pairs   []pair
-	batch   *pebble.Batch // empty; nil: none
+	runs    []unitRun
+	keys    []byte // of entries and observations
+	ordered []keyed
 }
 
-// smallGroup has maps of its own: to clear those of large ones would take longer.
+// smallGroup has a map of its own: to clear that of a large one would take longer.
 const smallGroup = 512
 
 // lend gives memory for so many observations to a group.
 func (w *workspace) lend(g *group, n int) {
-	w.fresh, w.ids = slices.Grow(w.fresh[:0], n), slices.Grow(w.ids[:0], n)
-	g.fresh, g.touched.IDs = w.fresh, w.ids
+	w.fresh, w.ids, w.changed = slices.Grow(w.fresh[:0], n), slices.Grow(w.ids[:0], n), slices.Grow(w.changed[:0], n)
+	w.keys, w.ordered = slices.Grow(w.keys[:0], n*usualKeys), slices.Grow(w.ordered[:0], n)
+	g.fresh, g.ids, g.changed, g.runs = w.fresh, w.ids, w.changed, w.runs[:0]
 	switch {
 	case n <= smallGroup:
-		g.units, g.entries = make(map[layout.Unit]*refold, n), make(map[string]*groupEntry, n)
-	case w.units == nil:
-		w.units, w.entries = make(map[layout.Unit]*refold, n), make(map[string]*groupEntry, n)
+		g.entries = make(map[uint64]*groupEntry, n)
+	case w.entries == nil:
+		w.entries = make(map[uint64]*groupEntry, n)
 		fallthrough
 	default:
-		g.units, g.entries = w.units, w.entries
+		g.entries = w.entries
 	}
 }
+
+// usualKeys is more than the two keys of most observations take, in bytes.
+const usualKeys = 80
 
 // giveBack ends what a group has in that memory.
 func (w *workspace) giveBack(g *group) {
-	clear(g.units)
 	clear(g.entries)
 	clear(g.fresh)
-	clear(w.pairs)
-	w.pairs = w.pairs[:0]
-}
-
-// newBatch returns a batch with room for so many bytes.
-func (s *sequencer) newBatch(size int) *pebble.Batch {
-	if b := s.workspace.batch; b != nil {
-		s.workspace.batch = nil
-		return b
-	}
-	return s.db.NewBatchWithSize(size, pebble.WithMaxRetainedSizeBytes(spareBatchBytes))
-}
-
-// spareBatchBytes is the most memory that is kept of one group for the next.
-const spareBatchBytes = 8 << 20
-
-// order puts the batch into the order of its keys where that helps. What was
-// collected in is kept for the next group.
-func (g *group) order() error {
-	w := &g.s.workspace
-	ordered, err := w.inKeyOrder(g.s.db, g.batch)
-	if err != nil || ordered == nil {
-		return err
-	}
-	g.batch.Reset()
-	w.batch, g.batch = g.batch, ordered
-	return nil
+	clear(g.changed)
+	clear(g.runs)
+	clear(w.ordered[:cap(w.ordered)])
+	w.runs = g.runs
 }
 
 // observationOverhead is about what a commit takes for an observation besides its
@@ -127,28 +116,74 @@ func (g *group) take(it *item) report.Outcome {
 		return report.Outcome{Rejected: rejection}
 	}
 	source := g.source(o.Name.Source)
-	g.key = layout.AppendID(g.key[:0], o.Name.Project, source, o.Name.ID)
-	hash := xxhash.Sum64(g.key)
+	hash := g.nameID(o.Name.Project, source, o.Name.ID)
 	entry := g.lookUp(o.Name.Project, hash)
 	if entry != nil && entry.Known {
 		return g.known(&it.Submission, entry)
 	}
-	g.s.seq++
-	g.fresh = append(g.fresh, groupEntry{IDEntry: layout.EntryOf(o, g.s.seq), observation: o})
-	fresh := &g.fresh[len(g.fresh)-1]
-	fresh.Retracted = entry != nil && entry.Retracted
-	g.s.ids.add(hash)
-	g.touched.IDs = append(g.touched.IDs, hash)
-	g.putEntry(fresh)
-	g.putObservation(it, source, fresh.Retracted)
-	g.register(&it.Submission)
-	switch {
-	case o.Kind == metering.RetractionMade:
-		g.retract(o)
-	case !fresh.Retracted:
-		g.place(o)
+	if entry == nil {
+		entry = g.newEntry(hash)
 	}
+	g.add(it, source, entry, hash)
 	return report.Outcome{}
+}
+
+// add accepts an observation under an entry that it makes known.
+func (g *group) add(it *item, source layout.SourceNumber, entry *groupEntry, hash uint64) {
+	g.s.seq++
+	retracted := entry.Retracted
+	entry.IDEntry = layout.EntryOf(it.Observation, g.s.seq)
+	entry.Retracted = retracted
+	entry.item, entry.source = it, source
+	w := &g.s.workspace
+	start := len(w.keys)
+	w.keys = layout.AppendKey(w.keys, it.Observation, g.s.seq)
+	entry.place = w.keys[start:]
+	g.change(entry, hash)
+	g.register(&it.Submission)
+	if it.Observation.Kind == metering.RetractionMade {
+		g.retract(it.Observation)
+	}
+}
+
+// nameID makes g.key that of the id entry of a name, and returns its hash.
+func (g *group) nameID(project metering.ProjectID, source layout.SourceNumber, id string) uint64 {
+	g.key = layout.AppendID(g.key[:0], project, source, id)
+	return xxhash.Sum64(g.key)
+}
+
+// newEntry returns an entry for the id at g.key, of which nothing was known.
+func (g *group) newEntry(hash uint64) *groupEntry {
+	g.s.ids.add(hash)
+	g.ids = append(g.ids, hash)
+	return g.entryHere()
+}
+
+// entryHere returns an empty entry with the key at g.key.
+func (g *group) entryHere() *groupEntry {
+	entry := &groupEntry{}
+	if n := len(g.fresh); n < cap(g.fresh) { // so that the others stay where they are
+		g.fresh = g.fresh[:n+1]
+		entry = &g.fresh[n]
+	}
+	w := &g.s.workspace
+	start := len(w.keys)
+	w.keys = append(w.keys, g.key...)
+	entry.key = w.keys[start:]
+	return entry
+}
+
+// change notes that an entry is to be written.
+func (g *group) change(entry *groupEntry, hash uint64) {
+	first := g.entries[hash]
+	for e := first; e != nil; e = e.alike {
+		if e == entry {
+			return
+		}
+	}
+	entry.alike = first
+	g.entries[hash] = entry
+	g.changed = append(g.changed, entry)
 }
 
 // known answers for an observation whose name was used before.
@@ -156,8 +191,10 @@ func (g *group) known(s *report.Submission, entry *groupEntry) report.Outcome {
 	o := s.Observation
 	// What is stored may be dropped when it is closed; o is not, so they differ.
 	if !g.s.closing.Before.Closes(entry.Kind, entry.At) {
-		stored := entry.observation
-		if stored == nil {
+		var stored *metering.Observation
+		if entry.item != nil {
+			stored = entry.item.Observation
+		} else {
 			stored = g.read(entry.Key(o.Name.Project))
 		}
 		if stored == nil || stored.SameContent(o) { // nil: g.err says why, the group fails
@@ -174,11 +211,13 @@ func (g *group) known(s *report.Submission, entry *groupEntry) report.Outcome {
 
 // lookUp finds the id entry at g.key, nil when there is none.
 func (g *group) lookUp(project metering.ProjectID, hash uint64) *groupEntry {
-	if e, ok := g.entries[string(g.key)]; ok {
-		return e
-	}
 	if !g.s.ids.mayHave(hash) {
 		return nil
+	}
+	for e := g.entries[hash]; e != nil; e = e.alike {
+		if string(e.key) == string(g.key) {
+			return e
+		}
 	}
 	value, closer, err := g.s.db.Get(g.key)
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -188,25 +227,20 @@ func (g *group) lookUp(project metering.ProjectID, hash uint64) *groupEntry {
 		g.fail(fmt.Errorf("read id entry: %w", err))
 		return nil
 	}
-	entry, err := layout.DecodeIDEntry(project, value)
+	stored, err := layout.DecodeIDEntry(project, value)
 	if err := errors.Join(err, closer.Close()); err != nil {
 		g.fail(err)
 		return nil
 	}
-	return &groupEntry{IDEntry: entry}
+	entry := g.entryHere()
+	entry.IDEntry = stored
+	return entry
 }
 
 func (g *group) fail(err error) {
 	if g.err == nil {
 		g.err = err
 	}
-}
-
-// putEntry writes an id entry at g.key.
-func (g *group) putEntry(e *groupEntry) {
-	g.entries[string(g.key)] = e
-	g.buf = e.Append(g.buf[:0])
-	g.set(g.key, g.buf)
 }
 
 // set adds a pair to the batch, which copies both.
@@ -216,64 +250,31 @@ func (g *group) set(key, value []byte) {
 	}
 }
 
-func (g *group) putObservation(it *item, source layout.SourceNumber, retracted bool) {
-	key := layout.AppendKey(g.buf[:0], it.Observation, g.s.seq)
-	var number [binary.MaxVarintLen32]byte
-	n := binary.PutUvarint(number[:], uint64(source))
-	op := g.batch.SetDeferred(len(key), n+len(it.value))
-	copy(op.Key, key)
-	copy(op.Value, number[:n])
-	copy(op.Value[n:], it.value)
-	if err := op.Finish(); err != nil {
-		g.fail(err)
-	}
-	g.buf = key
-	if retracted && it.Observation.Kind != metering.RetractionMade {
-		g.set(layout.MarkKey(key), nil)
-	}
-}
-
-// place folds an accepted observation into its unit, now if that is possible
-// without the others, otherwise once the group is applied.
-func (g *group) place(o *metering.Observation) {
-	unit := layout.UnitOf(o)
-	late := g.units[unit]
-	if late == nil {
-		t, ok := g.s.delta.place(o)
-		if ok {
-			g.units[unit] = nil
-			return
-		}
-		late = &refold{was: t}
-		g.units[unit] = late
-	}
-	late.add(o, g.s.seq)
-}
-
 // retract marks what a retraction names, whether it is there yet or not.
 func (g *group) retract(o *metering.Observation) {
 	project := o.Name.Project
-	g.key = layout.AppendID(g.key[:0], project, g.source(o.TargetSource), o.TargetID)
-	hash := xxhash.Sum64(g.key)
+	hash := g.nameID(project, g.source(o.TargetSource), o.TargetID)
 	target := g.lookUp(project, hash)
-	switch {
-	case target == nil:
-		g.s.ids.add(hash)
-		g.touched.IDs = append(g.touched.IDs, hash)
-		target = &groupEntry{}
-	case target.Retracted, target.Kind == metering.RetractionMade:
+	if target == nil {
+		target = g.newEntry(hash)
+	}
+	if target.Retracted || target.Kind == metering.RetractionMade {
 		return
 	}
 	target.Retracted = true
-	g.putEntry(target)
-	if target.Known {
-		g.set(layout.MarkKey(target.Key(project)), nil)
-		unit := target.Unit()
-		if g.units[unit] == nil {
-			g.units[unit] = &refold{was: g.s.delta.current(unit)}
-		}
-		g.units[unit].retract(&target.IDEntry)
+	g.change(target, hash)
+	if !target.Known || target.item != nil { // what is of this group is not placed
+		return
 	}
+	g.set(layout.MarkKey(target.Key(project)), nil)
+	unit := target.Unit()
+	if g.late == nil {
+		g.late = map[layout.Unit]*refold{}
+	}
+	if g.late[unit] == nil {
+		g.late[unit] = &refold{}
+	}
+	g.late[unit].retract(&target.IDEntry)
 }
 
 // source returns the number of a source, giving it one if it is new.
@@ -298,55 +299,4 @@ func (g *group) read(key []byte) *metering.Observation {
 		return nil
 	}
 	return &stored.Observation
-}
-
-// apply gives the group to Pebble, which orders it and begins to write, and
-// folds what could not be folded one by one.
-func (g *group) apply() error {
-	g.saveSources()
-	g.touched.Units = make([]layout.Unit, 0, len(g.units))
-	for unit := range g.units {
-		g.touched.Units = append(g.touched.Units, unit)
-	}
-	if len(g.touched.IDs) > 0 {
-		g.set(layout.AppendSeqKey(nil, layout.Journal, uint64(g.s.seq)), g.touched.Append(nil))
-	}
-	if g.err != nil {
-		return errors.Join(g.err, g.batch.Close())
-	}
-	if err := g.order(); err != nil {
-		return errors.Join(err, g.batch.Close())
-	}
-	if err := g.s.commit(g.batch); err != nil {
-		return err // the batch is Pebble's: it may be half committed
-	}
-	if err := g.foldAnew(); err != nil {
-		return errors.Join(err, g.batch.SyncWait(), g.batch.Close())
-	}
-	return nil
-}
-
-// foldAnew brings the units up to date that could not take in all of the group.
-func (g *group) foldAnew() error {
-	var units []layout.Unit
-	for unit, late := range g.units {
-		if late != nil {
-			units = append(units, unit)
-		}
-	}
-	if len(units) == 0 {
-		return nil
-	}
-	return eachUnit(g.s.db, units, g.fold, func(f *folded) { g.s.delta.set(g.units[f.unit].was, f) })
-}
-
-// fold says what a unit has become with what it could not take in.
-func (g *group) fold(it *pebble.Iterator, unit layout.Unit) (*folded, error) {
-	if !g.s.closing.concerns(unit) {
-		f, err := g.units[unit].revise(it, g.s.sources, unit)
-		if err != nil || f != nil {
-			return f, err
-		}
-	}
-	return g.s.closing.foldFrom(it, g.s.sources, unit)
 }

@@ -1,16 +1,15 @@
 package ledger
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 
-	"github.com/bits-and-blooms/bloom/v3"
 	"github.com/cespare/xxhash/v2"
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/parquet-go/parquet-go/bloom"
 
 	"github.com/meterbook/meterbook/internal/ledger/columns"
 	"github.com/meterbook/meterbook/internal/ledger/layout"
@@ -18,45 +17,48 @@ import (
 
 // idFilter tells that an id entry is not in the store without asking it: a
 // chain of Bloom filters, each twice the one before, so that it grows without
-// reading the ids again. It belongs to the sequencer.
+// reading the ids again. All bits of an id lie in one block of 32 bytes, so that
+// looking for it costs one cache line a filter. It belongs to the sequencer.
 type idFilter struct {
-	filters []*bloom.BloomFilter
-	room    uint // ids that the last filter may still take
+	filters []bloom.SplitBlockFilter
+	room    int // ids that the last filter may still take
 }
 
 const (
 	firstFilterIDs  = 1 << 20
-	filterBitsPerID = 12
-	filterHashes    = 8
+	filterBitsPerID = 20 // one look-up in two thousand finds what is not there
 )
 
 func newIDFilter() *idFilter {
 	f := &idFilter{}
-	f.grow(firstFilterIDs)
+	f.grow()
 	return f
 }
 
-func (f *idFilter) grow(ids uint) {
-	f.filters = append(f.filters, bloom.New(ids*filterBitsPerID, filterHashes))
-	f.room = ids
+// grow adds a filter.
+func (f *idFilter) grow() {
+	f.room = idsOfFilter(len(f.filters))
+	f.filters = append(f.filters, make(bloom.SplitBlockFilter, blocksOfFilter(len(f.filters))))
 }
 
-func filterKey(hash uint64) []byte {
-	return binary.LittleEndian.AppendUint64(make([]byte, 0, 8), hash)
+// idsOfFilter returns how many ids the filter at a place of the chain takes.
+func idsOfFilter(place int) int { return firstFilterIDs << place }
+
+func blocksOfFilter(place int) int {
+	return bloom.NumSplitBlocksOf(int64(idsOfFilter(place)), filterBitsPerID)
 }
 
 func (f *idFilter) add(hash uint64) {
 	if f.room == 0 {
-		f.grow(f.filters[len(f.filters)-1].Cap() / filterBitsPerID * 2)
+		f.grow()
 	}
 	f.room--
-	f.filters[len(f.filters)-1].Add(filterKey(hash))
+	f.filters[len(f.filters)-1].Insert(hash)
 }
 
 func (f *idFilter) mayHave(hash uint64) bool {
-	key := filterKey(hash)
 	for i := len(f.filters) - 1; i >= 0; i-- {
-		if f.filters[i].Test(key) {
+		if f.filters[i].Check(hash) {
 			return true
 		}
 	}
@@ -66,25 +68,29 @@ func (f *idFilter) mayHave(hash uint64) bool {
 // bytes is the memory of the filters.
 func (f *idFilter) bytes() (n int64) {
 	for _, filter := range f.filters {
-		n += int64(filter.Cap() / 8)
+		n += int64(len(filter) * bloom.BlockSize)
 	}
 	return n
 }
 
 // snapshot returns the filter as a file holds it, with a checksum at the end: a
 // damaged filter would let an id be counted twice.
-func (f *idFilter) snapshot() ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(int(f.bytes()) + 64*len(f.filters))
-	b.Write(binary.LittleEndian.AppendUint64(nil, uint64(f.room)))
-	b.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(f.filters))))
+func (f *idFilter) snapshot() []byte {
+	b := make([]byte, 0, filterHead+int(f.bytes())+filterSum)
+	b = append(b, filterMagic...)
+	b = binary.LittleEndian.AppendUint64(b, uint64(f.room))
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(f.filters)))
 	for _, filter := range f.filters {
-		if _, err := filter.WriteTo(&b); err != nil {
-			return nil, fmt.Errorf("write id filter: %w", err)
-		}
+		b = append(b, filter.Bytes()...)
 	}
-	return binary.LittleEndian.AppendUint32(b.Bytes(), idChecksum(b.Bytes())), nil
+	return binary.LittleEndian.AppendUint32(b, idChecksum(b))
 }
+
+const (
+	filterMagic = "meterbook ids 2\n"
+	filterHead  = len(filterMagic) + 16 // bytes before the filters of a file
+	filterSum   = 4                     // bytes behind them
+)
 
 func idChecksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
@@ -109,46 +115,35 @@ func checksumAtEnd(data []byte) uint32 { return binary.LittleEndian.Uint32(data[
 // parseIDFilter reads what snapshot returned. It trusts no length, although the
 // checksum is right: who restores a backup may have it from anybody.
 func parseIDFilter(data []byte) (*idFilter, error) {
-	end := len(data) - 4
-	if end < 16 || idChecksum(data[:end]) != binary.LittleEndian.Uint32(data[end:]) {
+	end := len(data) - filterSum
+	switch {
+	case end < filterHead || idChecksum(data[:end]) != checksumAtEnd(data):
 		return nil, errFilterDamaged
+	case string(data[:len(filterMagic)]) != filterMagic:
+		return nil, errFilterEarlier
 	}
-	f, rest := &idFilter{room: uint(binary.LittleEndian.Uint64(data))}, data[16:end]
-	for range binary.LittleEndian.Uint64(data[8:]) {
-		filter, n := parseBloom(rest, uint(firstFilterIDs)<<len(f.filters))
-		if filter == nil {
+	room, count := binary.LittleEndian.Uint64(data[len(filterMagic):]), binary.LittleEndian.Uint64(data[len(filterMagic)+8:])
+	f, rest := &idFilter{}, data[filterHead:end]
+	for uint64(len(f.filters)) < count {
+		size := blocksOfFilter(len(f.filters)) * bloom.BlockSize
+		if len(rest) < size {
 			return nil, errFilterForm
 		}
-		f.filters, rest = append(f.filters, filter), rest[n:]
+		f.grow()
+		copy(f.filters[len(f.filters)-1].Bytes(), rest)
+		rest = rest[size:]
 	}
-	if len(f.filters) == 0 || len(rest) > 0 || f.room > uint(firstFilterIDs)<<(len(f.filters)-1) {
+	if count == 0 || len(rest) > 0 || room > uint64(f.room) {
 		return nil, errFilterForm
 	}
+	f.room = int(room)
 	return f, nil
 }
 
-var errFilterForm = errors.New("the id filter is not of this form")
-
-// parseBloom reads one filter for so many ids, as the library writes it: its
-// bits, its hashes, its bits again, and the bits themselves. It returns how many
-// bytes that were, and nil for what is none.
-func parseBloom(data []byte, ids uint) (*bloom.BloomFilter, int) {
-	const head = 3 * 8
-	if len(data) < head {
-		return nil, 0
-	}
-	field := func(i int) uint64 { return binary.BigEndian.Uint64(data[8*i:]) }
-	bits := uint64(ids) * filterBitsPerID
-	n := head + int(bits/8)
-	if field(0) != bits || field(1) != filterHashes || field(2) != bits || len(data) < n {
-		return nil, 0
-	}
-	filter := &bloom.BloomFilter{}
-	if _, err := filter.ReadFrom(bytes.NewReader(data[:n])); err != nil {
-		return nil, 0
-	}
-	return filter, n
-}
+var (
+	errFilterForm    = errors.New("the id filter is not of this form")
+	errFilterEarlier = errors.New("the id filter has the form of an earlier program")
+)
 
 // rebuildIDFilter makes the filter from the ids in the store.
 func rebuildIDFilter(r pebble.Reader) (*idFilter, error) {

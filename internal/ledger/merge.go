@@ -150,14 +150,12 @@ func (s *sequencer) beginMerge() {
 	if err != nil {
 		return
 	}
-	filter, err := s.ids.snapshot()
+	filter := s.ids.snapshot()
 	s.merge.running = v
 	go func() {
-		m := &merged{from: v, err: err}
+		m := &merged{from: v}
 		m.pointer = pointer{Seq: v.seq, Base: fmt.Sprintf("%s%016d", basePrefix, v.seq), IDs: fmt.Sprintf("%s%016d", idsPrefix, v.seq)}
-		if err == nil {
-			m.settled.base, m.err = s.mergeView(v, filter, &m.pointer)
-		}
+		m.settled.base, m.err = s.mergeView(v, filter, &m.pointer)
 		s.merge.finished <- m
 	}()
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -32,7 +33,7 @@ func (l *Ledger) recover(ctx context.Context) (*sequencer, error) {
 		return nil, err
 	}
 	filterRemade := false
-	if s.ids, filterRemade, err = l.openIDs(p); err != nil {
+	if s.ids, filterRemade, err = l.openIDs(ctx, p); err != nil {
 		return nil, errors.Join(err, base.Release())
 	}
 	s.remade = filterRemade || p.Base != "" && !base.Loaded()
@@ -93,7 +94,7 @@ func (l *Ledger) openBase(ctx context.Context, p pointer, sources *sourceTable) 
 }
 
 // openIDs opens the id filter, or makes it again.
-func (l *Ledger) openIDs(p pointer) (f *idFilter, remade bool, err error) {
+func (l *Ledger) openIDs(ctx context.Context, p pointer) (f *idFilter, remade bool, err error) {
 	if p.IDs == "" {
 		return newIDFilter(), false, nil
 	}
@@ -101,7 +102,11 @@ func (l *Ledger) openIDs(p pointer) (f *idFilter, remade bool, err error) {
 	if err == nil {
 		return f, false, nil
 	}
-	l.options.Logger.Error("the id filter is made again from the ids", "name", p.IDs, "error", err)
+	level := slog.LevelError
+	if errors.Is(err, errFilterEarlier) {
+		level = slog.LevelInfo
+	}
+	l.options.Logger.Log(ctx, level, "the id filter is made again from the ids", "name", p.IDs, "error", err)
 	f, err = rebuildIDFilter(l.db)
 	return f, true, err
 }

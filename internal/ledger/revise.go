@@ -12,7 +12,8 @@ import (
 
 // refold says what of a group a unit, as the delta has it, has not taken in.
 type refold struct {
-	was *tracked
+	was    *tracked
+	listed bool // among the group's runs
 	// whole: only all its observations say what it is now.
 	whole bool
 	// added are the quantities that came late or correct others, retracted those

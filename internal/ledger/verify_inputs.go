@@ -145,6 +145,9 @@ func (v *verifier) loadDerived(o *Options) {
 	}
 	if v.pointer.IDs != "" {
 		ids, err := readIDFilter(o.FS, o.Dir, &v.pointer)
+		if errors.Is(err, errFilterEarlier) { // a start makes it again
+			ids, err = rebuildIDFilter(v.r)
+		}
 		if err != nil {
 			v.differ(checkIDFilter, v.pointer.IDs, err.Error(), "an id filter: a start makes it again, which takes long")
 		}

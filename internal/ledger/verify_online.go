@@ -68,7 +68,6 @@ type frozen struct {
 	snapshot *pebble.Snapshot
 	view     *view  // acquired
 	ids      []byte // of the filter; nil when nobody asked for them
-	err      error
 }
 
 // freeze takes a consistent picture between two groups, with the ids.
@@ -88,9 +87,6 @@ func (l *Ledger) freezeBy(ctx context.Context, take func(*sequencer) *frozen) (*
 		return nil, err
 	}
 	_, err := r.Wait(context.WithoutCancel(ctx)) // its turn comes soon
-	if f != nil {
-		err = errors.Join(err, f.err)
-	}
 	if err != nil && f != nil {
 		err = errors.Join(err, f.release())
 	}
@@ -108,7 +104,7 @@ func (s *sequencer) hold() *frozen {
 // freeze is hold with the ids, which takes time.
 func (s *sequencer) freeze() *frozen {
 	f := s.hold()
-	f.ids, f.err = s.ids.snapshot()
+	f.ids = s.ids.snapshot()
 	return f
 }
 

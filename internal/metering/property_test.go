@@ -249,6 +249,49 @@ func TestPlacingAWindowIsFoldingTheDayAnew(t *testing.T) {
 	}
 }
 
+// TestExtendingADayIsPlacingTheWindow extends a day's sums where that is possible,
+// and shows that sums from which they were copied stay as they are.
+func TestExtendingADayIsPlacingTheWindow(t *testing.T) {
+	t.Parallel()
+	extended := 0
+	forEachSeed(t, func(t *testing.T, random *rand.Rand) {
+		windows := someWindows(random)
+		var sums []DaySum
+		for i := range windows {
+			shown := slices.Clone(sums)
+			before := FoldDay(historyDay, slices.Clone(windows[:i]))
+			placed, ok := PlaceWindow(sums, &windows[i])
+			if ExtendDay(sums, &windows[i]) {
+				extended++
+				if !ok || !slices.EqualFunc(sums, placed, sameSum) || !slices.EqualFunc(sums, placed, sameCover) {
+					t.Errorf("extended to %+v, placed %t as %+v", sums, ok, placed)
+				}
+				if !slices.EqualFunc(shown, before, sameSum) {
+					t.Errorf("extending changed %+v to %+v", before, shown)
+				}
+				continue
+			}
+			if sums = placed; !ok {
+				sums = FoldDay(historyDay, slices.Clone(windows[:i+1]))
+			}
+		}
+	})
+	if extended < histories/5 {
+		t.Errorf("only %d windows extended a day", extended)
+	}
+}
+
+// sameCover compares what the windows cover, where nil is all.
+func sameCover(a, b DaySum) bool {
+	spans := func(s DaySum) []windowSpan {
+		if s.covered == nil {
+			return []windowSpan{{s.First, s.Last}}
+		}
+		return s.covered
+	}
+	return slices.Equal(spans(a), spans(b))
+}
+
 // TestWindowsApartAreAlwaysPlaced sends the hours of a day in any order, as several
 // connections do.
 func TestWindowsApartAreAlwaysPlaced(t *testing.T) {

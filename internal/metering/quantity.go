@@ -112,6 +112,27 @@ func PlaceWindow(sums []DaySum, w *Window) (placed []DaySum, ok bool) {
 	return placed, true
 }
 
+// ExtendDay adds a window that begins where the last one of its meter ends, or
+// behind it, to a day's sums. Unlike [PlaceWindow] it changes the given sums, of
+// which nobody else may know; false: it did not.
+func ExtendDay(sums []DaySum, w *Window) bool {
+	i, found := slices.BinarySearchFunc(sums, w.Meter, func(s DaySum, m Meter) int { return s.Meter.Compare(m) })
+	if !found || w.From < sums[i].Last {
+		return false
+	}
+	s := &sums[i]
+	switch n := len(s.covered); {
+	case w.From > s.Last && n == 0:
+		s.covered = []windowSpan{{s.First, s.Last}, {w.From, w.To}}
+	case w.From > s.Last:
+		s.covered = bounded(append(s.covered[:n:n], windowSpan{w.From, w.To}))
+	case n > 0:
+		s.covered = append(slices.Clone(s.covered[:n-1]), windowSpan{s.covered[n-1].from, w.To})
+	}
+	s.Sum, s.Last, s.Attributes = s.Sum.Add(w.Quantity), w.To, w.Attributes
+	return true
+}
+
 // cover returns what the windows cover together with another one; false when that
 // may overlap one of them.
 func (s *DaySum) cover(w *Window) ([]windowSpan, bool) {
