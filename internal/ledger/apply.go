@@ -17,8 +17,9 @@ import (
 // unitRun is what a group says about one unit.
 type unitRun struct {
 	unit layout.Unit
-	told []keyed // its observations, in the order of their instants
-	late *refold // what the unit cannot take in without others; nil: nothing
+	told []keyed  // its observations, in the order of their instants
+	now  *tracked // the unit as it is
+	late *refold  // what the unit cannot take in without others; nil: nothing
 }
 
 // keyed is an entry with the key by which it is ordered.
@@ -113,7 +114,7 @@ func (g *group) addRun(unit layout.Unit, told []keyed) {
 		late.listed = true
 	}
 	if late != nil || slices.ContainsFunc(told, func(k keyed) bool { return !k.entry.Retracted }) {
-		g.runs = append(g.runs, unitRun{unit, told, late})
+		g.runs = append(g.runs, unitRun{unit: unit, told: told, late: late})
 	}
 }
 
@@ -146,22 +147,30 @@ func (g *group) putJournal() {
 }
 
 // place folds what was told into the units, as far as that is possible without
-// other observations.
+// other observations. Units are looked for on all processors.
 func (g *group) place() {
+	_ = inShares(len(g.runs), func(from, to int) error { // there is nothing that could fail
+		for i := range g.runs[from:to] {
+			r := &g.runs[from+i]
+			if r.now = g.s.delta.current(r.unit); i%itemsBetweenRests == itemsBetweenRests-1 {
+				runtime.Gosched() // a report may be waiting for the processor
+			}
+		}
+		return nil
+	})
 	for i := range g.runs {
 		g.runs[i].place(g.s.delta)
 		if i%itemsBetweenRests == itemsBetweenRests-1 {
-			runtime.Gosched() // a report may be waiting for the processor
+			runtime.Gosched()
 		}
 	}
 }
 
 // place folds the run into its unit; what cannot be folded so is late.
 func (r *unitRun) place(d *delta) {
-	t := d.current(r.unit)
 	for _, k := range r.told {
 		o := k.entry.item.Observation
-		if k.entry.Retracted || r.late == nil && d.place(t, o) {
+		if k.entry.Retracted || r.late == nil && d.place(r.now, o) {
 			continue
 		}
 		if r.late == nil {
@@ -170,7 +179,7 @@ func (r *unitRun) place(d *delta) {
 		r.late.add(o, k.entry.Seq)
 	}
 	if r.late != nil {
-		r.late.was = t
+		r.late.was = r.now
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/meterbook/meterbook/internal/ledger/layout"
@@ -82,8 +81,8 @@ func (g *group) targetIsClosed(o *metering.Observation) bool {
 	if !known {
 		return false
 	}
-	g.key = layout.AppendID(g.key[:0], o.Name.Project, source, o.TargetID)
-	target := g.lookUp(o.Name.Project, xxhash.Sum64(g.key))
+	id := g.sought(o.Name.Project, source, o.TargetID)
+	target := g.lookUp(o.Name.Project, &id)
 	return target != nil && target.Known && g.s.closing.Before.Closes(target.Kind, target.At)
 }
 

@@ -3,11 +3,9 @@ package ledger
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/meterbook/meterbook/internal/ledger/layout"
 	"github.com/meterbook/meterbook/internal/metering"
@@ -21,25 +19,14 @@ func foldUnits(db *pebble.DB, sources *sourceTable, closed closing, units []layo
 	}, visit)
 }
 
-// So many units are folded by one goroutine in one go: they are worth an
-// iterator, and no processor waits long for another one that has harder units.
-const leastShare, mostShare = 64, 2048
-
 // eachUnit sorts units by their keys, folds them on all processors, each with an
 // iterator of its own, and then visits them one after the other. fold must change
 // nothing.
 func eachUnit(db *pebble.DB, units []layout.Unit, fold func(*pebble.Iterator, layout.Unit) (*folded, error), visit func(*folded)) error {
 	slices.SortFunc(units, layout.Unit.Compare)
 	all := make([]*folded, len(units))
-	processors := runtime.GOMAXPROCS(0)
-	var folding errgroup.Group
-	folding.SetLimit(processors)
-	share := min(max(leastShare, (len(units)+processors-1)/processors), mostShare)
-	for from := 0; from < len(units); from += share {
-		to := min(from+share, len(units))
-		folding.Go(func() error { return foldInto(all[from:to], db, units[from:to], fold) })
-	}
-	if err := folding.Wait(); err != nil {
+	err := inShares(len(units), func(from, to int) error { return foldInto(all[from:to], db, units[from:to], fold) })
+	if err != nil {
 		return err
 	}
 	for _, f := range all {

@@ -151,6 +151,17 @@ const (
 	DefaultCacheBytes    = 320 << 20
 )
 
+// Keys come in no order, so a compaction rewrites nearly all of the level below:
+// the more is compacted at once, and the fewer levels there are, the less is
+// written.
+const (
+	// compactionThreshold is how many tables may lie over each other before they are
+	// compacted; a look-up asks each.
+	compactionThreshold = 16
+	// lastLevelAloneBytes of tables are one level.
+	lastLevelAloneBytes = 1 << 30
+)
+
 // indexBlockBytes is more than the index of most tables takes. As large as a
 // block of observations, which is what Pebble does by itself, an index has two
 // levels, and an observation in a cold table costs two blocks more.
@@ -167,9 +178,9 @@ func pebbleOptions(o *Options) *pebble.Options {
 		CacheSize:                   o.CacheBytes,
 		MemTableSize:                uint64(o.MemTableBytes),
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       8,
-		L0StopWritesThreshold:       24,
-		LBaseMaxBytes:               256 << 20,
+		L0CompactionThreshold:       compactionThreshold,
+		L0StopWritesThreshold:       2 * compactionThreshold,
+		LBaseMaxBytes:               lastLevelAloneBytes,
 		MaxOpenFiles:                4096,
 		FormatMajorVersion:          pebbleFormat,
 		Logger:                      pebbleLogger{o.Logger, o.OnFatal},

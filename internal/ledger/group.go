@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -20,13 +19,13 @@ type group struct {
 	s       *sequencer
 	batch   *pebble.Batch
 	entries map[uint64]*groupEntry // in hand, by the hash of their keys
+	fetched map[string]*fetched    // id entries that were read ahead, by their keys
 	fresh   []groupEntry           // memory of entries, as many as there are observations
 	changed []*groupEntry          // that are to be written
 	late    map[layout.Unit]*refold
 	ids     []uint64 // hashes of the id keys that were added
 	runs    []unitRun
 	publish []func() // show what changed in the directory, once it is on the disk
-	key     []byte   // of the id entry in hand
 	buf     []byte
 	err     error    // of a read that failed: the group cannot be decided
 	applied []func() // called between this group and the next one
@@ -39,7 +38,8 @@ type groupEntry struct {
 	key   []byte
 	alike *groupEntry // another one whose key has the same hash
 
-	item   *item // of the observation, if it is of this group
+	item   *item                 // of the observation, if it is of this group
+	stored *metering.Observation // as Pebble has it, if it was read ahead
 	source layout.SourceNumber
 	place  []byte // key of the observation
 }
@@ -116,20 +116,22 @@ func (g *group) take(it *item) report.Outcome {
 		return report.Outcome{Rejected: rejection}
 	}
 	source := g.source(o.Name.Source)
-	hash := g.nameID(o.Name.Project, source, o.Name.ID)
-	entry := g.lookUp(o.Name.Project, hash)
+	if it.id.key == nil {
+		it.id = g.sought(o.Name.Project, source, o.Name.ID)
+	}
+	entry := g.lookUp(o.Name.Project, &it.id)
 	if entry != nil && entry.Known {
 		return g.known(&it.Submission, entry)
 	}
 	if entry == nil {
-		entry = g.newEntry(hash)
+		entry = g.newEntry(&it.id)
 	}
-	g.add(it, source, entry, hash)
+	g.add(it, source, entry)
 	return report.Outcome{}
 }
 
 // add accepts an observation under an entry that it makes known.
-func (g *group) add(it *item, source layout.SourceNumber, entry *groupEntry, hash uint64) {
+func (g *group) add(it *item, source layout.SourceNumber, entry *groupEntry) {
 	g.s.seq++
 	retracted := entry.Retracted
 	entry.IDEntry = layout.EntryOf(it.Observation, g.s.seq)
@@ -139,38 +141,47 @@ func (g *group) add(it *item, source layout.SourceNumber, entry *groupEntry, has
 	start := len(w.keys)
 	w.keys = layout.AppendKey(w.keys, it.Observation, g.s.seq)
 	entry.place = w.keys[start:]
-	g.change(entry, hash)
+	g.change(entry, it.id.hash)
 	g.register(&it.Submission)
 	if it.Observation.Kind == metering.RetractionMade {
 		g.retract(it.Observation)
 	}
 }
 
-// nameID makes g.key that of the id entry of a name, and returns its hash.
-func (g *group) nameID(project metering.ProjectID, source layout.SourceNumber, id string) uint64 {
-	g.key = layout.AppendID(g.key[:0], project, source, id)
-	return xxhash.Sum64(g.key)
+// soughtID is an id that is looked for.
+type soughtID struct {
+	key    []byte // of the id entry; valid as long as the group
+	hash   uint64 // of the key
+	stored bool   // perhaps, the filter says; false: surely not
 }
 
-// newEntry returns an entry for the id at g.key, of which nothing was known.
-func (g *group) newEntry(hash uint64) *groupEntry {
-	g.s.ids.add(hash)
-	g.ids = append(g.ids, hash)
-	return g.entryHere()
-}
-
-// entryHere returns an empty entry with the key at g.key.
-func (g *group) entryHere() *groupEntry {
-	entry := &groupEntry{}
-	if n := len(g.fresh); n < cap(g.fresh) { // so that the others stay where they are
-		g.fresh = g.fresh[:n+1]
-		entry = &g.fresh[n]
-	}
+// sought returns the id of a name.
+func (g *group) sought(project metering.ProjectID, source layout.SourceNumber, id string) (s soughtID) {
 	w := &g.s.workspace
 	start := len(w.keys)
-	w.keys = append(w.keys, g.key...)
-	entry.key = w.keys[start:]
-	return entry
+	w.keys = layout.AppendID(w.keys, project, source, id)
+	s.key = w.keys[start:]
+	s.hash = xxhash.Sum64(s.key)
+	s.stored = g.s.ids.mayHave(s.hash)
+	return s
+}
+
+// newEntry returns an entry for an id of which nothing was known.
+func (g *group) newEntry(id *soughtID) *groupEntry {
+	g.s.ids.add(id.hash)
+	g.ids = append(g.ids, id.hash)
+	return g.entryOf(id)
+}
+
+// entryOf returns an empty entry of an id.
+func (g *group) entryOf(id *soughtID) *groupEntry {
+	n := len(g.fresh)
+	if n == cap(g.fresh) {
+		return &groupEntry{key: id.key} // the others stay where they are
+	}
+	g.fresh = g.fresh[:n+1]
+	g.fresh[n].key = id.key
+	return &g.fresh[n]
 }
 
 // change notes that an entry is to be written.
@@ -191,12 +202,7 @@ func (g *group) known(s *report.Submission, entry *groupEntry) report.Outcome {
 	o := s.Observation
 	// What is stored may be dropped when it is closed; o is not, so they differ.
 	if !g.s.closing.Before.Closes(entry.Kind, entry.At) {
-		var stored *metering.Observation
-		if entry.item != nil {
-			stored = entry.item.Observation
-		} else {
-			stored = g.read(entry.Key(o.Name.Project))
-		}
+		stored := g.observation(entry, o.Name.Project)
 		if stored == nil || stored.SameContent(o) { // nil: g.err says why, the group fails
 			return report.Outcome{Duplicate: true}
 		}
@@ -209,31 +215,30 @@ func (g *group) known(s *report.Submission, entry *groupEntry) report.Outcome {
 	}}
 }
 
-// lookUp finds the id entry at g.key, nil when there is none.
-func (g *group) lookUp(project metering.ProjectID, hash uint64) *groupEntry {
-	if !g.s.ids.mayHave(hash) {
-		return nil
-	}
-	for e := g.entries[hash]; e != nil; e = e.alike {
-		if string(e.key) == string(g.key) {
+// lookUp finds the entry of an id, nil when there is none.
+func (g *group) lookUp(project metering.ProjectID, id *soughtID) *groupEntry {
+	for e := g.entries[id.hash]; e != nil; e = e.alike {
+		if string(e.key) == string(id.key) {
 			return e
 		}
 	}
-	value, closer, err := g.s.db.Get(g.key)
-	if errors.Is(err, pebble.ErrNotFound) {
+	if !id.stored {
 		return nil
 	}
-	if err != nil {
-		g.fail(fmt.Errorf("read id entry: %w", err))
+	f := g.fetched[string(id.key)]
+	if f == nil {
+		f = &fetched{key: id.key, project: project}
+		f.read(g.s.db, false)
+	}
+	if f.err != nil {
+		g.fail(f.err)
 		return nil
 	}
-	stored, err := layout.DecodeIDEntry(project, value)
-	if err := errors.Join(err, closer.Close()); err != nil {
-		g.fail(err)
+	if !f.found {
 		return nil
 	}
-	entry := g.entryHere()
-	entry.IDEntry = stored
+	entry := g.entryOf(id)
+	entry.IDEntry, entry.stored = f.entry, f.observation
 	return entry
 }
 
@@ -253,16 +258,16 @@ func (g *group) set(key, value []byte) {
 // retract marks what a retraction names, whether it is there yet or not.
 func (g *group) retract(o *metering.Observation) {
 	project := o.Name.Project
-	hash := g.nameID(project, g.source(o.TargetSource), o.TargetID)
-	target := g.lookUp(project, hash)
+	id := g.sought(project, g.source(o.TargetSource), o.TargetID)
+	target := g.lookUp(project, &id)
 	if target == nil {
-		target = g.newEntry(hash)
+		target = g.newEntry(&id)
 	}
 	if target.Retracted || target.Kind == metering.RetractionMade {
 		return
 	}
 	target.Retracted = true
-	g.change(target, hash)
+	g.change(target, id.hash)
 	if !target.Known || target.item != nil { // what is of this group is not placed
 		return
 	}
@@ -286,17 +291,18 @@ func (g *group) source(name string) layout.SourceNumber {
 	return number
 }
 
-// read returns a stored observation, with the text of its source.
-func (g *group) read(key []byte) *metering.Observation {
-	value, closer, err := g.s.db.Get(key)
+// observation returns the observation of an entry that is known; nil when it
+// cannot be read.
+func (g *group) observation(e *groupEntry, project metering.ProjectID) *metering.Observation {
+	switch {
+	case e.item != nil:
+		return e.item.Observation
+	case e.stored != nil:
+		return e.stored
+	}
+	stored, err := readObservation(g.s.db, e.Key(project))
 	if err != nil {
-		g.fail(fmt.Errorf("read observation %x: %w", key, err))
-		return nil
-	}
-	stored, err := layout.Decode(key, value)
-	if err := errors.Join(err, closer.Close()); err != nil {
 		g.fail(err)
-		return nil
 	}
-	return &stored.Observation
+	return stored
 }

@@ -154,6 +154,7 @@ func (s *sequencer) process(requests []*request) {
 			r.err = r.command(g)
 			continue
 		}
+		g.fetch(r.items)
 		for i := range r.items {
 			r.outcomes[i] = g.take(&r.items[i])
 			if i%itemsBetweenRests == itemsBetweenRests-1 {

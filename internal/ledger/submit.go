@@ -28,6 +28,7 @@ type request struct {
 type item struct {
 	report.Submission
 	value []byte
+	id    soughtID // once its source has a number
 }
 
 // usualValue is more than the value of most observations takes, in bytes.

@@ -21,28 +21,29 @@ func ParseUUID(s string) (u UUID, ok bool) {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return u, false
 	}
+	bad := byte(0)
 	for n, i := range [16]int{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34} {
-		hi, ok1 := hexDigit(s[i])
-		lo, ok2 := hexDigit(s[i+1])
-		if !ok1 || !ok2 {
-			return u, false
-		}
-		u[n] = hi<<4 | lo
+		hi, lo := hexDigits[s[i]], hexDigits[s[i+1]]
+		bad |= hi | lo
+		u[n] = hi<<4 | lo&0xf
+	}
+	if bad > 0xf {
+		return UUID{}, false
 	}
 	return u, true
 }
 
-func hexDigit(c byte) (byte, bool) {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0', true
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10, true
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10, true
-	}
-	return 0, false
-}
+// hexDigits has the value of each hexadecimal digit at its place in ASCII, and
+// \xff for all else: digits cannot be guessed by the processor, so branches on them
+// cost much.
+const hexDigits = notHex + notHex + notHex + "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\xff\xff\xff\xff\xff\xff" +
+	letters + notHex + letters + notHex +
+	notHex + notHex + notHex + notHex + notHex + notHex + notHex + notHex
+
+const (
+	notHex  = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+	letters = "\xff\x0a\x0b\x0c\x0d\x0e\x0f\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+)
 
 // Append appends the 36-character form in lower case.
 func (u UUID) Append(dst []byte) []byte {
