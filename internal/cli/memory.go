@@ -63,7 +63,7 @@ type memoryFlags struct {
 	limit     string
 }
 
-const gcPercentDefault = 40
+const gcPercentDefault = 60
 
 func (m *memoryFlags) flags(f *pflag.FlagSet) {
 	f.IntVar(&m.gcPercent, "gc-percent", gcPercentDefault, "growth of the heap, in percent, at which garbage is collected; without the flag $GOGC holds where it is set")

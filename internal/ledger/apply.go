@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
-	"runtime"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -77,7 +76,8 @@ func (g *group) apply() error {
 
 // putEntries writes the id entries.
 func (g *group) putEntries() {
-	for _, k := range g.s.workspace.order(g.changed, func(e *groupEntry) []byte { return e.key }) {
+	for i, k := range g.s.workspace.order(g.changed, func(e *groupEntry) []byte { return e.key }) {
+		rest(i)
 		g.buf = k.entry.Append(g.buf[:0])
 		g.set(k.key, g.buf)
 	}
@@ -89,6 +89,7 @@ func (g *group) putObservations() {
 	all := g.s.workspace.order(g.changed, func(e *groupEntry) []byte { return e.place })
 	from := 0 // where the observations of the unit in hand begin
 	for i := range all {
+		rest(i)
 		e := all[i].entry
 		g.putObservation(e)
 		if e.Kind == metering.RetractionMade {
@@ -152,17 +153,14 @@ func (g *group) place() {
 	_ = inShares(len(g.runs), func(from, to int) error { // there is nothing that could fail
 		for i := range g.runs[from:to] {
 			r := &g.runs[from+i]
-			if r.now = g.s.delta.current(r.unit); i%itemsBetweenRests == itemsBetweenRests-1 {
-				runtime.Gosched() // a report may be waiting for the processor
-			}
+			r.now = g.s.delta.current(r.unit)
+			rest(i)
 		}
 		return nil
 	})
 	for i := range g.runs {
 		g.runs[i].place(g.s.delta)
-		if i%itemsBetweenRests == itemsBetweenRests-1 {
-			runtime.Gosched()
-		}
+		rest(i)
 	}
 }
 

@@ -123,12 +123,17 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	}
 	l := &Ledger{options: o, closing: make(chan struct{}), abandoned: make(chan struct{}), backgroundFailed: make(chan struct{})}
 	defer context.AfterFunc(ctx, func() { close(l.abandoned) })()
-	db, err := pebble.Open(o.FS.PathJoin(o.Dir, observationsDir), l.watched(pebbleOptions(&o)))
+	loaded := make(chan struct{})
+	scheduler := newCompactions(loaded)
+	db, err := pebble.Open(o.FS.PathJoin(o.Dir, observationsDir), l.watched(pebbleOptions(&o), scheduler))
 	if err != nil {
+		scheduler.Unregister() // Pebble may have failed before or behind its registration
 		return nil, openError(o.Dir, err)
 	}
 	l.db = db
-	if err := l.start(ctx); err != nil {
+	err = l.start(ctx)
+	close(loaded)
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return l, nil

@@ -137,8 +137,16 @@ func (s *sequencer) gather(first *request) []*request {
 	return requests
 }
 
-// itemsBetweenRests take about half a millisecond.
+// itemsBetweenRests take a part of a millisecond.
 const itemsBetweenRests = 64
+
+// rest is called with the place of each item that is worked on: now and then it
+// lets others go first, since a report may be waiting for the processor.
+func rest(i int) {
+	if i%itemsBetweenRests == itemsBetweenRests-1 {
+		runtime.Gosched()
+	}
+}
 
 // process takes one group through dedup, numbering, Pebble and the fold, and
 // hands it to the publisher.
@@ -157,9 +165,7 @@ func (s *sequencer) process(requests []*request) {
 		g.fetch(r.items)
 		for i := range r.items {
 			r.outcomes[i] = g.take(&r.items[i])
-			if i%itemsBetweenRests == itemsBetweenRests-1 {
-				runtime.Gosched() // a report may be waiting for the processor
-			}
+			rest(i)
 		}
 		g.tally(r)
 	}

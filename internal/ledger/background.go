@@ -1,0 +1,145 @@
+package ledger
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// compactions lets as many of Pebble's compactions run as Pebble allows, but none
+// before the store is loaded: a start would take twice as long beside one, and
+// pebble.Open waits for the end of those that it has begun. It implements
+// pebble.CompactionScheduler, and is what each compaction is granted.
+type compactions struct {
+	db      pebble.DBForCompaction
+	loaded  <-chan struct{} // closed when the store is loaded, or will not be
+	changed chan struct{}   // it may be time for another one
+	ended   chan struct{}
+	end     sync.Once
+	granter sync.WaitGroup
+	running atomic.Int64
+}
+
+// compactionCheckInterval is how often Pebble is asked whether more may run, as its
+// own scheduler does.
+const compactionCheckInterval = 100 * time.Millisecond
+
+func newCompactions(loaded <-chan struct{}) *compactions {
+	return &compactions{loaded: loaded, changed: make(chan struct{}, 1), ended: make(chan struct{})}
+}
+
+// Register implements pebble.CompactionScheduler.
+func (c *compactions) Register(_ int, db pebble.DBForCompaction) {
+	c.db = db
+	c.granter.Go(c.grant)
+}
+
+// Unregister implements pebble.CompactionScheduler. It may be called again.
+func (c *compactions) Unregister() {
+	c.end.Do(func() { close(c.ended) })
+	c.granter.Wait()
+}
+
+// TrySchedule implements pebble.CompactionScheduler.
+func (c *compactions) TrySchedule() (bool, pebble.CompactionGrantHandle) {
+	select {
+	case <-c.ended:
+		return false, nil
+	case <-c.loaded:
+		return c.begin(), c
+	default:
+		return false, nil
+	}
+}
+
+// UpdateGetAllowedWithoutPermission implements pebble.CompactionScheduler.
+func (c *compactions) UpdateGetAllowedWithoutPermission() {
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+// begin counts one more compaction if Pebble allows another one.
+func (c *compactions) begin() bool {
+	if c.running.Add(1) <= int64(c.db.GetAllowedWithoutPermission()) {
+		return true
+	}
+	c.running.Add(-1)
+	return false
+}
+
+// grant lets those compactions run that had to wait.
+func (c *compactions) grant() {
+	select {
+	case <-c.loaded:
+	case <-c.ended:
+		return
+	}
+	again := time.NewTicker(compactionCheckInterval)
+	defer again.Stop()
+	for {
+		for c.begin() {
+			if waiting, _ := c.db.GetWaitingCompaction(); !waiting || !c.db.Schedule(c) {
+				c.running.Add(-1)
+				break
+			}
+		}
+		select {
+		case <-again.C:
+		case <-c.changed:
+		case <-c.ended:
+			return
+		}
+	}
+}
+
+// Started implements pebble.CompactionGrantHandle.
+func (c *compactions) Started() {}
+
+// MeasureCPU implements pebble.CompactionGrantHandle.
+func (c *compactions) MeasureCPU(pebble.CompactionGoroutineKind) {}
+
+// CumulativeStats implements pebble.CompactionGrantHandle.
+func (c *compactions) CumulativeStats(pebble.CompactionGrantHandleStats) {}
+
+// Done implements pebble.CompactionGrantHandle.
+func (c *compactions) Done() {
+	c.running.Add(-1)
+	c.UpdateGetAllowedWithoutPermission()
+}
+
+// What Pebble writes in the background, by the name that it gives it.
+const (
+	ofCompaction vfs.DiskWriteCategory = "pebble-compaction"
+	ofFlush      vfs.DiskWriteCategory = "pebble-memtable-flush"
+)
+
+// backgroundFS is a file system in which compactions and flushes let others have
+// the processor from block to block. A goroutine of theirs goes on for up to 10 ms
+// otherwise, and a report waits.
+type backgroundFS struct{ vfs.FS }
+
+// Create implements vfs.FS.
+func (fs backgroundFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := fs.FS.Create(name, category)
+	if err != nil || category != ofCompaction && category != ofFlush {
+		return f, err
+	}
+	return backgroundFile{f}, nil
+}
+
+// Unwrap implements vfs.FS.
+func (fs backgroundFS) Unwrap() vfs.FS { return fs.FS }
+
+type backgroundFile struct{ vfs.File }
+
+// Write implements vfs.File. Pebble writes each block by itself.
+func (f backgroundFile) Write(p []byte) (int, error) {
+	runtime.Gosched()
+	return f.File.Write(p)
+}
