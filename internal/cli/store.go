@@ -30,6 +30,7 @@ type store struct {
 	records     access.Records
 	metrics     prometheus.Collector // nil: it has none
 	maintenance report.Maintainer    // nil: it can neither verify nor copy itself
+	giveWay     func()               // lets reports have the processor; nil: it has no way of its own
 }
 
 // openStore opens a store, creating an empty one where there is none.

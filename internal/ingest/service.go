@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"sync"
 
 	"github.com/meterbook/meterbook/internal/metering"
@@ -30,6 +31,10 @@ type Options struct {
 	// know; otherwise they are created on first sight.
 	StrictProjects bool
 
+	// GiveWay is called now and then while events are decoded: it lets reports have
+	// the processor; nil: runtime.Gosched.
+	GiveWay func()
+
 	// What follows is told to metrics as soon as it is known; each may be nil.
 	OnAccepted   func(events int)
 	OnDuplicates func(events int)
@@ -53,8 +58,11 @@ type Service struct {
 
 // New makes a Service that writes to w.
 func New(w report.Writer, o Options) *Service {
+	if o.GiveWay == nil {
+		o.GiveWay = runtime.Gosched
+	}
 	s := &Service{
-		writer: w, clock: o.Clock, maxBodyBytes: o.MaxBodyBytes, turns: newTurns(),
+		writer: w, clock: o.Clock, maxBodyBytes: o.MaxBodyBytes, turns: newTurns(o.GiveWay),
 		onAccepted: o.OnAccepted, onDuplicates: o.OnDuplicates, onRejected: o.OnRejected,
 	}
 	if s.maxBodyBytes == 0 {

@@ -5,19 +5,24 @@ import "runtime"
 // turns lets only so many goroutines decode at once. What all connections send
 // at once would otherwise be decoded by as many goroutines as there are
 // connections, and a report would wait behind all of them for a processor.
-type turns chan struct{}
+type turns struct {
+	free    chan struct{}
+	giveWay func() // to reports, see [Options]
+}
 
 // newTurns leaves most of the processors to the store and to reports: decoding is
 // a fifth of what it takes to take events in.
-func newTurns() turns { return make(turns, max(1, runtime.GOMAXPROCS(0)/4)) }
+func newTurns(giveWay func()) turns {
+	return turns{make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/4)), giveWay}
+}
 
 // take waits for a turn. Whoever has one must not wait for a client or the store.
-func (t turns) take() { t <- struct{}{} }
+func (t turns) take() { t.free <- struct{}{} }
 
-func (t turns) give() { <-t }
+func (t turns) give() { <-t.free }
 
 const (
-	eventsBetweenRests = 64   // take about half a millisecond
+	eventsBetweenRests = 64   // take about a quarter of a millisecond
 	eventsOfTurn       = 1000 // as many as a batch mostly has
 )
 
@@ -25,7 +30,7 @@ const (
 // it lets others have the processor, and, with a long body, the turn.
 func (t turns) rest(index int) {
 	if (index+1)%eventsBetweenRests == 0 {
-		runtime.Gosched()
+		t.giveWay()
 	}
 	if (index+1)%eventsOfTurn == 0 {
 		t.give()

@@ -77,7 +77,7 @@ func (g *group) apply() error {
 // putEntries writes the id entries.
 func (g *group) putEntries() {
 	for i, k := range g.s.workspace.order(g.changed, func(e *groupEntry) []byte { return e.key }) {
-		rest(i)
+		g.s.yield(i)
 		g.buf = k.entry.Append(g.buf[:0])
 		g.set(k.key, g.buf)
 	}
@@ -89,7 +89,7 @@ func (g *group) putObservations() {
 	all := g.s.workspace.order(g.changed, func(e *groupEntry) []byte { return e.place })
 	from := 0 // where the observations of the unit in hand begin
 	for i := range all {
-		rest(i)
+		g.s.yield(i)
 		e := all[i].entry
 		g.putObservation(e)
 		if e.Kind == metering.RetractionMade {
@@ -154,13 +154,13 @@ func (g *group) place() {
 		for i := range g.runs[from:to] {
 			r := &g.runs[from+i]
 			r.now = g.s.delta.current(r.unit)
-			rest(i)
+			g.s.yield(i)
 		}
 		return nil
 	})
 	for i := range g.runs {
 		g.runs[i].place(g.s.delta)
-		rest(i)
+		g.s.yield(i)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 func overlapping(t *testing.T, c *compactions) (db *pebble.DB, compacted chan struct{}) {
 	t.Helper()
 	compacted = make(chan struct{}, 100)
-	options := &pebble.Options{FS: backgroundFS{vfs.NewMem()}, L0CompactionThreshold: 2, Logger: pebbleLogger{log: slog.New(slog.DiscardHandler)}}
+	options := &pebble.Options{FS: backgroundFS{vfs.NewMem(), &courtesy{}}, L0CompactionThreshold: 2, Logger: pebbleLogger{log: slog.New(slog.DiscardHandler)}}
 	options.Experimental.CompactionScheduler = c
 	options.EventListener = &pebble.EventListener{CompactionEnd: func(pebble.CompactionInfo) { compacted <- struct{}{} }}
 	db, err := pebble.Open("db", options)
@@ -104,3 +104,21 @@ func (fs *namedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File
 }
 
 func (fs *namedFS) Unwrap() vfs.FS { return fs.FS }
+
+// TestGivingWaySleepsOnlyAfterReports counts down what a report asked for, and no
+// further.
+func TestGivingWaySleepsOnlyAfterReports(t *testing.T) {
+	t.Parallel()
+	var c courtesy
+	c.giveWay()
+	if left := c.left.Load(); left != 0 {
+		t.Errorf("%d are left before any report", left)
+	}
+	c.asked()
+	for range courtesiesOfReport + 10 {
+		c.giveWay()
+	}
+	if left := c.left.Load(); left != 0 {
+		t.Errorf("%d are left of those of one report", left)
+	}
+}

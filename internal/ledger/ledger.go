@@ -87,6 +87,7 @@ type Ledger struct {
 	sequencer *sequencer
 	views     *views
 	counters  counters
+	courtesy  courtesy
 
 	mu struct {
 		sync.RWMutex      // held for reading while Pebble is read outside of the sequencer
@@ -214,6 +215,7 @@ func (l *Ledger) Report(ctx context.Context, q report.Query) (*report.Report, er
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	l.courtesy.asked()
 	v, err := l.views.acquire()
 	if err != nil {
 		return nil, err

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -140,11 +139,11 @@ func (s *sequencer) gather(first *request) []*request {
 // itemsBetweenRests take a part of a millisecond.
 const itemsBetweenRests = 64
 
-// rest is called with the place of each item that is worked on: now and then it
-// lets others go first, since a report may be waiting for the processor.
-func rest(i int) {
+// yield is called with the place of each item that is worked on: now and then it
+// gives way to reports.
+func (s *sequencer) yield(i int) {
 	if i%itemsBetweenRests == itemsBetweenRests-1 {
-		runtime.Gosched()
+		s.ledger.courtesy.giveWay()
 	}
 }
 
@@ -165,7 +164,7 @@ func (s *sequencer) process(requests []*request) {
 		g.fetch(r.items)
 		for i := range r.items {
 			r.outcomes[i] = g.take(&r.items[i])
-			rest(i)
+			s.yield(i)
 		}
 		g.tally(r)
 	}

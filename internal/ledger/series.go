@@ -12,6 +12,7 @@ func (l *Ledger) Series(ctx context.Context, q report.SeriesQuery) (*report.Seri
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	l.courtesy.asked()
 	v, err := l.views.acquire()
 	if err != nil {
 		return nil, err
