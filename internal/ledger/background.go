@@ -156,7 +156,7 @@ func (f backgroundFile) Write(p []byte) (int, error) {
 // Go looks at the network when no goroutine is ready, and else each 10 ms. One that
 // lets others go first stays ready; so with more of these than processors, nobody
 // looks whether a request has come. One that sleeps for a moment is not ready. As
-// that costs a tenth of what could come in, it is done only while reports are asked
+// that costs a fifth of what could come in, it is done only while reports are asked
 // for.
 type courtesy struct{ left atomic.Int64 }
 
@@ -176,7 +176,7 @@ func (c *courtesy) asked() { c.left.Store(courtesiesOfReport) }
 // giveWay is called now and then by what takes long.
 func (c *courtesy) giveWay() {
 	if c.left.Load() > 0 && c.left.Add(-1)%courtesiesBetweenSleeps == 0 {
-		time.Sleep(moment)
+		<-time.After(moment)
 		return
 	}
 	runtime.Gosched()

@@ -95,7 +95,7 @@ func (w *workspace) giveBack(g *group) {
 	clear(g.fresh)
 	clear(g.changed)
 	clear(g.runs)
-	clear(w.ordered[:cap(w.ordered)])
+	clear(w.ordered)
 	w.runs = g.runs
 }
 
