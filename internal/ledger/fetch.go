@@ -19,7 +19,7 @@ type fetched struct {
 	own         bool // it is that of an observation of the group, which may be a copy
 	found       bool
 	entry       layout.IDEntry
-	observation *metering.Observation // that the entry points to, if it was asked for
+	observation *metering.Observation // that an own entry points to; nil: it was not read
 	err         error
 }
 
@@ -57,7 +57,7 @@ func (g *group) fetch(items []item) {
 	}
 	_ = inShares(len(wanted), func(from, to int) error { // each keeps its own error
 		for _, f := range wanted[from:to] {
-			f.read(g.s.db, f.own)
+			f.read(g.s.db)
 		}
 		return nil
 	})
@@ -69,8 +69,8 @@ func (g *group) fetch(items []item) {
 	}
 }
 
-// read reads the entry and, where that is asked for, what it points to.
-func (f *fetched) read(db *pebble.DB, withObservation bool) {
+// read reads the entry and, if it is an own one, what it points to.
+func (f *fetched) read(db *pebble.DB) {
 	value, closer, err := db.Get(f.key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return
@@ -84,7 +84,7 @@ func (f *fetched) read(db *pebble.DB, withObservation bool) {
 		return
 	}
 	f.found = true
-	if withObservation && f.entry.Known {
+	if f.own && f.entry.Known {
 		// An error comes again when it is asked for: it may be closed and dropped.
 		f.observation, _ = readObservation(db, f.entry.Key(f.project))
 	}

@@ -228,7 +228,7 @@ func (g *group) lookUp(project metering.ProjectID, id *soughtID) *groupEntry {
 	f := g.fetched[string(id.key)]
 	if f == nil {
 		f = &fetched{key: id.key, project: project}
-		f.read(g.s.db, false)
+		f.read(g.s.db)
 	}
 	if f.err != nil {
 		g.fail(f.err)
