@@ -54,8 +54,8 @@ func (w *workspace) order(entries []*groupEntry, key func(*groupEntry) []byte) [
 	return all
 }
 
-// apply gives the group to Pebble, which orders it and begins to write, and brings
-// the units up to date meanwhile.
+// apply gives the group to Pebble, which orders it and begins to write, and places
+// it meanwhile. What must be folded anew is read from Pebble, so it comes after.
 func (g *group) apply() error {
 	g.saveSources()
 	g.putEntries()
@@ -64,10 +64,12 @@ func (g *group) apply() error {
 	if g.err != nil {
 		return errors.Join(g.err, g.batch.Close())
 	}
-	if err := g.s.commit(g.batch); err != nil {
+	committed := make(chan error, 1)
+	go func() { committed <- g.s.commit(g.batch) }()
+	g.place()
+	if err := <-committed; err != nil {
 		return err // the batch is Pebble's: it may be half committed
 	}
-	g.place()
 	if err := g.foldAnew(); err != nil {
 		return errors.Join(err, g.batch.SyncWait(), g.batch.Close())
 	}

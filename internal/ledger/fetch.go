@@ -105,7 +105,7 @@ func readObservation(db *pebble.DB, key []byte) (*metering.Observation, error) {
 
 // So many things are looked at by one goroutine in one go: they are worth an
 // iterator, and no processor waits long for another one that has harder ones.
-const leastShare, mostShare = 64, 2048
+const leastShare, mostShare = 64, 256
 
 // inShares calls do with the parts [from, to) of n things, on all processors. do
 // must change nothing but these.
