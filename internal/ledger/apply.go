@@ -55,7 +55,8 @@ func (w *workspace) order(entries []*groupEntry, key func(*groupEntry) []byte) [
 }
 
 // apply gives the group to Pebble, which orders it and begins to write, and places
-// it meanwhile. What must be folded anew is read from Pebble, so it comes after.
+// it meanwhile, unless reports want the other processor. What must be folded anew
+// is read from Pebble, so it comes after.
 func (g *group) apply() error {
 	g.saveSources()
 	g.putEntries()
@@ -65,7 +66,12 @@ func (g *group) apply() error {
 		return errors.Join(g.err, g.batch.Close())
 	}
 	committed := make(chan error, 1)
-	go func() { committed <- g.s.commit(g.batch) }()
+	commit := func() { committed <- g.s.commit(g.batch) }
+	if g.s.ledger.courtesy.due() {
+		commit()
+	} else {
+		go commit()
+	}
 	g.place()
 	if err := <-committed; err != nil {
 		return err // the batch is Pebble's: it may be half committed

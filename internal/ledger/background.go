@@ -174,9 +174,12 @@ const (
 // asked is called when a report is asked for.
 func (c *courtesy) asked() { c.left.Store(courtesiesOfReport) }
 
+// due reports whether a report was asked for a moment ago.
+func (c *courtesy) due() bool { return c.left.Load() > 0 }
+
 // giveWay is called now and then by what takes long.
 func (c *courtesy) giveWay() {
-	if c.left.Load() > 0 && c.left.Add(-1)%courtesiesBetweenSleeps == 0 {
+	if c.due() && c.left.Add(-1)%courtesiesBetweenSleeps == 0 {
 		<-time.After(moment)
 		return
 	}
