@@ -8,7 +8,8 @@
 // and drops observations of closed months. The events are random histories of seeded sources. A failure prints
 // the seed, METERBOOK_SEED=<seed> sends the same events again; the moment of the
 // kill is not replayed, as the machine's scheduling decides about it too.
-// METERBOOK_CRASHES says how often a server is killed.
+// METERBOOK_CRASHES says how often a server is killed while events are sent to it;
+// those that are killed while they load or drop observations come on top.
 package crash
 
 import (
@@ -30,7 +31,7 @@ const (
 	defaultCrashes = 20
 	// killsPerStore keeps stores small, so that a verification takes a moment.
 	killsPerStore    = 10
-	killsRetaining   = 2 // of them, when a store has enough
+	killsRetaining   = 2 // besides, when a store has many
 	senders          = 4
 	readers          = 2
 	batchesPerRound  = 60
@@ -143,8 +144,8 @@ func (o *ordeal) live(kills int) {
 		retentions = killsRetaining
 	}
 	o.start()
-	for kills -= retentions; kills > 0; {
-		kills -= o.round(kills)
+	for range kills {
+		o.round()
 	}
 	for range retentions {
 		o.killRetaining()
@@ -180,9 +181,9 @@ func (o *ordeal) start() {
 	o.server.AwaitReady()
 }
 
-// round sends batches until the server is killed, at most so many times, restarts
-// it and checks what it knows. It returns how often it was killed.
-func (o *ordeal) round(most int) (kills int) {
+// round sends batches until the server is killed, restarts it and checks what it
+// knows. Now and then it is killed while it loads, too.
+func (o *ordeal) round() {
 	o.Helper()
 	batches := make([]*batch, batchesPerRound)
 	for i := range batches {
@@ -190,18 +191,15 @@ func (o *ordeal) round(most int) (kills int) {
 	}
 	o.sendAndKill(batches)
 	o.verify()
-	kills = 1
-	for kills < most && o.rng.IntN(4) == 0 {
+	for o.rng.IntN(4) == 0 {
 		p := start(o.T, o.binary, o.dir)
 		<-time.After(time.Duration(o.rng.Int64N(int64(killStartMost))))
 		p.Kill()
 		o.tally.kills[loading].Add(1)
 		o.verify()
-		kills++
 	}
 	o.start()
 	o.check(batches)
-	return kills
 }
 
 // check compares what the server knows after a kill with what it must.

@@ -71,8 +71,8 @@ type world struct {
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
-	clock := newHandClock(start)
-	l, err := ledger.Open(t.Context(), ledger.Options{Dir: "store", FS: vfs.NewMem(), Clock: clock.now})
+	clock, rng := newHandClock(start), rand.New(rand.NewPCG(seed, 3))
+	l, err := ledger.Open(t.Context(), ledger.Options{Dir: "store", FS: vfs.NewMem(), Clock: clock.now, MergeUnits: pick(rng, []int{0, 8, 40})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 			t.Error(err)
 		}
 	})
-	w := &world{site: newSiteOn(t, l, &access.MemoryRecords{}, clock), rng: rand.New(rand.NewPCG(seed, 3)), owner: map[metering.ProjectID]report.ClientID{}}
+	w := &world{site: newSiteOn(t, l, &access.MemoryRecords{}, clock), rng: rng, owner: map[metering.ProjectID]report.ClientID{}}
 	w.server.Serve(w.backend)
 	w.clients = []string{"acme", "other", "third"}
 	for _, id := range w.clients {
@@ -96,8 +96,13 @@ func newWorld(t *testing.T, seed uint64) *world {
 		}
 		w.projects = append(w.projects, h.Projects...)
 	}
-	for _, h := range w.histories {
+	for i, h := range w.histories {
 		w.store(h)
+		if i%3 == 2 { // so some of it is in the base, and some beside it
+			if err := l.Merge(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	return w
 }
