@@ -111,6 +111,9 @@ func BenchmarkMonth(b *testing.B) {
 			Period: month, Now: end, Limit: 10, Order: orders[name],
 			Projects: report.Everything[metering.ProjectID](), Regions: report.Everything[metering.RegionID](), Types: report.AllTypes,
 		}
+		if name == everyLine {
+			q.Projects = namedProjects(f)
+		}
 		b.Run(name, func(b *testing.B) {
 			lines := Report(q, NewOverlay(q), Layer{Base: base}).Count // builds the projection
 			best := time.Hour                                          // the machine may be busy with something else, too
@@ -167,18 +170,37 @@ func BenchmarkProject(b *testing.B) {
 	}
 }
 
-// BenchmarkFiltered measures tag filters over the whole fleet.
+// everyLine names all projects, so that the sums of the whole month do not help.
+const everyLine = "all projects named"
+
+func namedProjects(f *fleet.Fleet) report.Selection[metering.ProjectID] {
+	var ids []metering.ProjectID
+	for _, p := range f.Projects() {
+		ids = append(ids, p.ID)
+	}
+	return report.Only(ids...)
+}
+
+// BenchmarkFiltered measures tag filters over the whole fleet, beside the report
+// without a filter and the one that must read every line.
 func BenchmarkFiltered(b *testing.B) {
 	base, f := benchBase(b)
 	last := f.End().Day() - 1
-	filters := map[string]*report.TagFilter{"none": nil}
+	filters := map[string]*report.TagFilter{"none": nil, everyLine: nil}
 	for _, key := range []string{"env", "cost-center", "os_distro"} {
 		filters[key] = &report.TagFilter{Conditions: []report.TagCondition{{Key: &key}}}
+	}
+	for _, value := range []string{"test", "prod"} {
+		key := "env"
+		filters[key+"="+value] = &report.TagFilter{Conditions: []report.TagCondition{{Key: &key, Value: &value, Strict: true}}}
 	}
 	for _, name := range slices.Sorted(maps.Keys(filters)) {
 		q := &report.Query{
 			Period: metering.Period{From: last - 30, To: last + 1}, Now: f.End(), Limit: 10, Order: []report.OrderTerm{{Field: report.ByProject}}, Tags: filters[name],
 			Projects: report.Everything[metering.ProjectID](), Regions: report.Everything[metering.RegionID](), Types: report.AllTypes,
+		}
+		if name == everyLine {
+			q.Projects = namedProjects(f)
 		}
 		b.Run(name, func(b *testing.B) {
 			lines := Report(q, NewOverlay(q), Layer{Base: base}).Count // builds the projection
