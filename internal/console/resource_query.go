@@ -71,6 +71,9 @@ func (in *resourceReader) days(standard metering.Period) metering.Period {
 	if in.values.Has("last") {
 		name = "last"
 		days.To = in.day("last") + 1
+		if in.values.Get("last") == "9999-12-31" { // the day after it has no date
+			in.note("last", "Give a day before 9999-12-31.")
+		}
 	} else {
 		days.To = in.day("to")
 	}
@@ -94,8 +97,9 @@ func (in *resourceReader) asOf() time.Time {
 		return time.Time{}
 	}
 	for _, layout := range []string{time.RFC3339Nano, asOfLayout} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t.UTC()
+		t, err := time.Parse(layout, text)
+		if t = t.UTC(); err == nil && t.Year() >= 0 && t.Year() <= 9999 { // others have no form in an address
+			return t
 		}
 	}
 	in.note("as_of", "Give an instant in UTC such as 2024-08-03T09:00.")

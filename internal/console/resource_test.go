@@ -126,7 +126,7 @@ func TestPeriodIsChosenByDaysOfWhichTheLastCounts(t *testing.T) {
 	b.get(volumePage+july+"&as_of=2025-01-15T11:00").want(http.StatusNotFound).shows("There is no such resource", "by 2025-01-15 11:00:00 UTC")
 	b.get(volumePage+july+"&as_of=2025-01-15T12:00").want(http.StatusOK).shows("As it stood at 2025-01-15 12:00:00 UTC", `name="as_of" value="2025-01-15T12:00"`)
 	for query, field := range map[string]string{
-		"?from=2024-07-02&to=2024-07-01": "to: ", "?from=2024-07-02&last=2024-07-01": "last: ", "?from=x&to=2024-07-01": "from: ", july + "&as_of=soon": "as_of: ",
+		"?from=2024-07-02&to=2024-07-01": "to: ", "?from=2024-07-02&last=2024-07-01": "last: ", "?from=2024-07-02&last=9999-12-31": "last: Give a day before", "?from=x&to=2024-07-01": "from: ", july + "&as_of=soon": "as_of: ", july + "&as_of=9999-12-31T23:59:59-01:00": "as_of: Give an instant",
 		july + "&page=0": "page: ", july + "&line=-1&term=0": "line: ", july + "&terms=x": "terms: ", july + "&status=lost": "status: ", july + "&as_of=2025-01-16T00:00": "as_of: ",
 	} {
 		b.get(volumePage+query).want(http.StatusBadRequest).shows("This cannot be asked for", field)

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -80,8 +81,13 @@ func (x *exchange) fail(err error) {
 	if f.status == http.StatusUnauthorized {
 		x.Header().Set("WWW-Authenticate", "apikey")
 	}
-	if err := x.json(f.status, &body); err != nil {
-		x.err = errors.Join(x.err, err)
+	told := x.json(f.status, &body)
+	if told != nil && !x.started { // nothing may seem to have gone well
+		x.fail(fmt.Errorf("%w, which tells: %v", told, err))
+		return
+	}
+	if told != nil {
+		x.err = errors.Join(x.err, told)
 	}
 }
 

@@ -232,3 +232,17 @@ func TestLargeBodyOfUnknownLengthIsRefused(t *testing.T) {
 		t.Errorf("status %d, %s, %v", answer.StatusCode, text, err)
 	}
 }
+
+// TestAnErrorThatCannotBeToldIsNoSuccess has fields that are one when they are told.
+func TestAnErrorThatCannotBeToldIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	s, store := newOddSite(t)
+	s.client("acme")
+	store.addProject = func() error {
+		return &metering.Error{Kind: metering.KindInvalid, Message: "m", Fields: metering.FieldErrors{"\xff": {"a"}, "\xfe": {"b"}}}
+	}
+	s.ask("POST", "/v1/projects", s.root, `{"id":10,"client":"acme"}`).wantError(500, "InternalError")
+	if log := s.log.String(); !strings.Contains(log, "duplicate") {
+		t.Errorf("the log does not say why: %s", log)
+	}
+}
