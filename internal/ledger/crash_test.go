@@ -27,7 +27,8 @@ import (
 
 // What to cut, instead of the default: METERBOOK_CRASH_SEED plays that seed
 // (several: "1-9"), METERBOOK_CRASH_OPERATION cuts at that operation only, and
-// METERBOOK_CRASH_STRIDE=1 cuts at every operation.
+// METERBOOK_CRASH_STRIDE=1 cuts at every operation, as is usual without the race
+// detector; of those of one kind on one kind of file the first is cut always.
 const (
 	crashSeedVariable      = "METERBOOK_CRASH_SEED"
 	crashOperationVariable = "METERBOOK_CRASH_OPERATION"
@@ -100,7 +101,6 @@ type crasher struct {
 	only    int // 0: all
 	acked   atomic.Int64
 	begun   atomic.Int64
-	careful atomic.Bool // the step at work is cut at each of its operations
 	mu      struct {
 		sync.Mutex
 		rng   *rand.Rand
@@ -111,10 +111,6 @@ type crasher struct {
 		inOrder bool
 	}
 }
-
-// everyFirst is the number of operations of one kind on one kind of file that
-// are all cut before the stride begins to leave some out.
-const everyFirst = 6
 
 // before is told of each operation before it is done.
 func (c *crasher) before(op errorfs.Op) error {
@@ -127,9 +123,7 @@ func (c *crasher) before(op errorfs.Op) error {
 	defer c.noteMarkerLocked(op)
 	class := fmt.Sprintf("%s of %s", kindName(op.Kind), fileClass(op.Path))
 	c.mu.seen[class]++
-	derived := strings.Contains(class, "base-") || strings.Contains(class, "ids-") || strings.Contains(class, "FORMAT")
-	closely := (derived || c.careful.Load()) && op.Kind != errorfs.OpFileWrite // of which there are many, all alike
-	wanted := closely && raceShare == 1 || c.mu.seen[class] <= max(1, everyFirst/raceShare) || c.mu.count%c.stride == 0
+	wanted := c.mu.seen[class] == 1 || c.mu.count%c.stride == 0
 	if c.only != 0 {
 		wanted = c.mu.count == c.only
 	}
@@ -205,7 +199,7 @@ func cutEverywhere(t *testing.T, seed uint64) {
 	s := newScript(seed, 8)
 	c := &crasher{
 		t: t, fs: vfs.NewCrashableMem(), crashes: make(chan crash),
-		stride: numberIn(t, crashStrideVariable, 10*raceShare), only: numberIn(t, crashOperationVariable, 0),
+		stride: numberIn(t, crashStrideVariable, crashStride), only: numberIn(t, crashOperationVariable, 0),
 	}
 	if os.Getenv(crashOperationVariable) == "" {
 		c.only = 0
@@ -227,7 +221,11 @@ func cutEverywhere(t *testing.T, seed uint64) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t.Logf("seed %d: %d steps, %d operations, cut at %v", seed, len(s.steps), c.mu.count, c.mu.taken)
+	cuts := 0
+	for _, n := range c.mu.taken {
+		cuts += n
+	}
+	t.Logf("seed %d: %d steps, %d operations, %d cuts, at %v", seed, len(s.steps), c.mu.count, cuts, c.mu.taken)
 	if os.Getenv(crashOperationVariable) != "" {
 		return
 	}
@@ -247,7 +245,6 @@ func (c *crasher) play(ctx context.Context, s *script) (err error) {
 		return err
 	}
 	for i := range s.steps {
-		c.careful.Store(s.steps[i].merge || s.steps[i].project != nil)
 		c.begun.Store(int64(i + 1))
 		if err := l.play(ctx, &s.steps[i]); err != nil {
 			return fmt.Errorf("step %d: %w", i, err)
