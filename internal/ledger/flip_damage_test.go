@@ -75,47 +75,130 @@ func wholeStore(t *testing.T) (l *life, killed, stopped *vfs.MemFS) {
 	return l, killed, fs
 }
 
+// condensedStore is a store that was killed when part of what it holds had been
+// condensed beside its base, and what was played of it.
+func condensedStore(t *testing.T, before *life, killed *vfs.MemFS) (l *life, store *vfs.MemFS) {
+	t.Helper()
+	s, fs := *before.script, killed.CrashClone(vfs.CrashCloneCfg{})
+	fs.TestingSetDiskUsage(vfs.DiskUsage{TotalBytes: 1 << 40, AvailBytes: 1 << 39})
+	l = &life{script: &s, options: optionsOf(&s, fs, slog.DiscardHandler)}
+	l.options.MergeUnits = 20
+	synctest.Test(t, func(t *testing.T) {
+		l.ledger = open(t, l.options)
+		for _, from := range []int{80, 100} { // the second writes down what was condensed of the first
+			more := step{batches: [][]report.Submission{machines(from, 20)}}
+			if err := l.play(t.Context(), &more); err != nil {
+				t.Fatal(err)
+			}
+			s.steps = append(slices.Clip(s.steps), more)
+			synctest.Wait()
+		}
+		store = fs.CrashClone(vfs.CrashCloneCfg{})
+		l.close(t)
+	})
+	return l, store
+}
+
+// demand is what flipped bits in the files of a class must come to.
+type demand struct {
+	// checked: a checksum, or the only form that it may have, covers each byte, so
+	// that each flip is found.
+	checked bool
+	// derived: a start goes on without the file, and its log names it.
+	derived bool
+	// kind is what Pebble calls such a file where it does not name it.
+	kind string
+	// unnamed is what is said of damage without a word of where it lies.
+	unnamed []string
+}
+
+// demands holds every class of files that have bytes.
+var demands = map[string]demand{
+	"FORMAT":    {checked: true},
+	"base-":     {checked: true, derived: true},
+	"recent-":   {checked: true, derived: true},
+	"ids-":      {checked: true, derived: true},
+	".sst":      {checked: true},
+	".log":      {kind: "replaying WAL"},
+	"MANIFEST-": {unnamed: []string{"source numbers 1 to", "source number 1 is missing"}}, // tables that it lost
+	"OPTIONS-":  {},
+}
+
+// tally is what became of flipped bits: found by verify, refused by a start,
+// neither, and told of without a word of where they lie.
+type tally struct{ flips, found, refused, harmless, unnamed int }
+
 // TestAFlippedBitOfAnyFileNeverChangesAFigure damages each file of a store at
-// random places. Verify finds it, or a start refuses the store, or it does no
-// harm; reports of a store that starts are right in any case, and what was stored
-// is never taken for new.
+// random places. Verify finds it and names it, or a start refuses the store and
+// says why, or it does no harm, which it must not seem to do where checksums cover
+// each byte; reports of a store that starts are right in any case, and what was
+// stored is never taken for new.
 func TestAFlippedBitOfAnyFileNeverChangesAFigure(t *testing.T) {
 	t.Parallel()
 	l, killed, stopped := wholeStore(t)
-	want := l.reopened(t, killed.CrashClone(vfs.CrashCloneCfg{}))
-	answers := want.answers(t)
-	want.close(t)
-	for name, fs := range map[string]*vfs.MemFS{"killed": killed, "stopped": stopped} {
-		t.Run(name, func(t *testing.T) {
+	later, condensed := condensedStore(t, l, killed)
+	for _, store := range []struct {
+		name    string
+		life    *life
+		fs      *vfs.MemFS
+		classes []string
+		sealed  bool
+	}{
+		{"killed", l, killed, []string{"FORMAT", "base-", "ids-", ".sst", ".log", "MANIFEST-", "OPTIONS-"}, true},
+		{"stopped", l, stopped, []string{"FORMAT", "base-", "ids-", ".sst", ".log", "MANIFEST-", "OPTIONS-"}, false},
+		{"condensed", later, condensed, []string{"recent-"}, false},
+	} {
+		t.Run(store.name, func(t *testing.T) {
 			t.Parallel()
-			seen := flipEverywhere(t, l, fs, answers)
-			for _, class := range []string{"FORMAT", "base-", "ids-", ".sst", ".log", "MANIFEST-", "OPTIONS-"} {
-				if t.Logf("%-10s %v", class, seen[class]); len(seen[class]) == 0 {
+			whole := store.life.reopened(t, store.fs.CrashClone(vfs.CrashCloneCfg{}))
+			pattern := flipped{T: t, life: store.life, fs: store.fs, want: whole.answers(t)}
+			whole.close(t)
+			if store.sealed {
+				pattern.sealed = lastLog(t, store.fs)
+			}
+			seen := flipEverywhere(&pattern, store.classes)
+			for _, class := range store.classes {
+				if t.Logf("%-10s %+v", class, seen[class]); seen[class].flips == 0 {
 					t.Errorf("the store has no file %s", class)
 				}
-			}
-			if seen[".sst"]["found by verify"] == 0 {
-				t.Error("verify found no damage of a table")
 			}
 		})
 	}
 }
 
-// flipEverywhere counts what became of bits flipped in each kind of file.
-func flipEverywhere(t *testing.T, l *life, fs *vfs.MemFS, answers string) (seen map[string]map[string]int) {
+// lastLog returns the log that was written last.
+func lastLog(t *testing.T, fs vfs.FS) string {
 	t.Helper()
-	rng := rand.New(rand.NewPCG(uint64(numberIn(t, flipSeedVariable, 1)), 9))
-	flips := numberIn(t, flipsVariable, max(1, defaultFlips/raceShare))
-	seen = map[string]map[string]int{}
-	sizes := filesOf(t, fs)
+	logs := slices.DeleteFunc(slices.Sorted(maps.Keys(filesOf(t, fs))), func(name string) bool { return path.Ext(name) != ".log" })
+	if len(logs) == 0 {
+		t.Fatal("the store has no log")
+	}
+	return logs[len(logs)-1]
+}
+
+// flipEverywhere counts what became of bits flipped in each file of some classes.
+func flipEverywhere(pattern *flipped, classes []string) (seen map[string]tally) {
+	pattern.Helper()
+	rng := rand.New(rand.NewPCG(uint64(numberIn(pattern.T, flipSeedVariable, 1)), 9))
+	flips := numberIn(pattern.T, flipsVariable, max(1, defaultFlips/raceShare))
+	seen = map[string]tally{}
+	sizes := filesOf(pattern.T, pattern.fs)
 	for _, name := range slices.Sorted(maps.Keys(sizes)) {
 		class := fileClass(name)
-		if seen[class] == nil {
-			seen[class] = map[string]int{}
+		demand, known := demands[class]
+		if !known {
+			pattern.Errorf("of damage of %s nothing is demanded", name)
+		}
+		if !slices.Contains(classes, class) {
+			continue
 		}
 		for range flips {
-			f := &flipped{T: t, life: l, fs: fs.CrashClone(vfs.CrashCloneCfg{}), want: answers, name: name, at: rng.Int64N(sizes[name]), bit: rng.IntN(8)}
-			seen[class][f.judge()]++
+			f := *pattern
+			f.fs, f.name, f.demand = pattern.fs.CrashClone(vfs.CrashCloneCfg{}), name, demand
+			f.at, f.bit = rng.Int64N(sizes[name]), rng.IntN(8)
+			of := seen[class]
+			f.judge(&of)
+			seen[class] = of
 		}
 	}
 	return seen
@@ -151,11 +234,13 @@ func TestAStoreThatLostItsEndIsRefused(t *testing.T) {
 type flipped struct {
 	*testing.T
 	*life
-	fs   *vfs.MemFS
-	want string // what reports must answer
-	name string
-	at   int64
-	bit  int
+	fs     *vfs.MemFS
+	want   string // what reports must answer
+	sealed string // the log behind whose observations a seal stands
+	name   string
+	demand demand
+	at     int64
+	bit    int
 }
 
 func (f *flipped) failf(format string, args ...any) {
@@ -163,31 +248,75 @@ func (f *flipped) failf(format string, args ...any) {
 	f.T.Errorf("%s, bit %d of byte %d is flipped: %s", f.name, f.bit, f.at, fmt.Sprintf(format, args...))
 }
 
-// judge says what became of the damage.
-func (f *flipped) judge() string {
+// judge counts what became of the damage.
+func (f *flipped) judge(of *tally) {
 	f.T.Helper()
-	data := readAll(f.T, f.fs, f.name)
+	before := readAll(f.T, f.fs, f.name)
+	data := bytes.Clone(before)
 	data[f.at] ^= 1 << f.bit
 	writeAll(f.T, f.fs, f.name, data)
-	found, err := ledger.Verify(f.T.Context(), ledger.Options{Dir: "store", FS: f.fs}, ignoreProgress)
-	refused := f.start()
+	verification, err := ledger.Verify(f.T.Context(), ledger.Options{Dir: "store", FS: f.fs}, ignoreProgress)
+	refused, said := f.start()
+	of.flips++
+	found, named := err != nil || verification.Total > 0, true
 	switch {
-	case err != nil || found.Total > 0:
-		return "found by verify"
-	case refused:
-		return "refused by a start"
+	case err != nil:
+		named = f.names("verify", err.Error())
+	case found: // the difference that is read first
+		named = f.names("verify", fmt.Sprintf("%+v", verification.Differences[0]))
 	}
-	return "harmless"
+	if said != "" {
+		named = f.names("a start", said) && named
+	}
+	if found {
+		of.found++
+	}
+	if refused {
+		of.refused++
+	}
+	if !named {
+		of.unnamed++
+	}
+	if !found && !refused {
+		of.harmless++
+	}
+	switch blank := fileClass(f.name) == "FORMAT" && bytes.Equal(bytes.TrimSpace(before), bytes.TrimSpace(data)); {
+	case !found && f.demand.checked && !blank:
+		f.failf("verify does not find it")
+	case !found && f.name == f.sealed && f.at < int64(len(data)-sealOfLog):
+		f.failf("verify does not find it, although it is before the seal")
+	case found && f.demand.derived && (refused || said == ""):
+		f.failf("a start does not go on without it, or says nothing: refused %v, %q", refused, said)
+	}
 }
 
-// start reports whether a start refuses the store; if it does not, all must be
-// as if nothing had happened, but that writes may be refused.
-func (f *flipped) start() (refused bool) {
+// sealOfLog is what a seal takes at the end of a log, at the most.
+const sealOfLog = 33<<10 + 128
+
+// names reports whether a text says where the damage lies: it must, but for what
+// the class excepts.
+func (f *flipped) names(who, text string) bool {
+	f.T.Helper()
+	within := func(part string) bool { return strings.Contains(text, part) }
+	file := path.Base(f.name)
+	number, isTable := strings.CutSuffix(file, ".sst")
+	switch {
+	case within(file), isTable && within("file "+number), f.demand.kind != "" && within(f.demand.kind):
+		return true
+	case !slices.ContainsFunc(f.demand.unnamed, within):
+		f.failf("%s does not say where: %s", who, text)
+	}
+	return false
+}
+
+// start reports whether a start refuses the store, and what it says; if it does
+// not, all must be as if nothing had happened, but that writes may be refused.
+func (f *flipped) start() (refused bool, said string) {
 	f.T.Helper()
 	var log lockedBuffer
-	opened, err := ledger.Open(f.T.Context(), optionsOf(f.script, f.fs, slog.NewTextHandler(&log, nil)))
+	opened, err := ledger.Open(f.T.Context(), optionsOf(f.script, f.fs, slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
-		return true
+		return true, err.Error()
 	}
 	l := &life{script: f.script, ledger: opened}
 	if got := l.answers(f.T); got != f.want {
@@ -213,7 +342,7 @@ func (f *flipped) start() (refused bool) {
 	if err := opened.Close(); err != nil && !strings.Contains(log.String(), "takes no more writes") {
 		f.failf("close: %v", err)
 	}
-	return false
+	return false, log.String()
 }
 
 func firstDifference(want, got string) string {
@@ -226,7 +355,7 @@ func firstDifference(want, got string) string {
 }
 
 // TestAFlippedBitOfABackupIsRefused flips bits anywhere in an archive: it is
-// refused, or what is restored is the same to the byte.
+// refused as a damaged backup, or what is restored is the same to the byte.
 func TestAFlippedBitOfABackupIsRefused(t *testing.T) {
 	t.Parallel()
 	l, _, fs := wholeStore(t)
@@ -241,6 +370,9 @@ func TestAFlippedBitOfABackupIsRefused(t *testing.T) {
 		spoilt[at] ^= 1 << bit
 		fs := vfs.NewMem()
 		if err := ledger.Restore(t.Context(), ledger.Options{Dir: "store", FS: fs}, bytes.NewReader(spoilt), ignoreProgress); err != nil {
+			if !strings.Contains(err.Error(), "the backup") {
+				t.Errorf("bit %d of byte %d is flipped, and the error does not name the backup: %v", bit, at, err)
+			}
 			continue
 		}
 		harmless++

@@ -58,9 +58,9 @@ func judgeFormatText(dir string, text []byte) error {
 	case !isStore || err != nil || strconv.Itoa(version) != number:
 		return fmt.Errorf("%s is not a meterbook store: its file %s says %.40q", dir, formatFile, text)
 	case version > formatVersion:
-		return fmt.Errorf("store %s has format %d, made by a newer meterbook; this one reads up to %d: use the newer program", dir, version, formatVersion)
+		return fmt.Errorf("store %s has format %d by its file %s, made by a newer meterbook; this one reads up to %d: use the newer program", dir, version, formatFile, formatVersion)
 	case version < formatPlain:
-		return fmt.Errorf("store %s has format %d, which this meterbook (formats %d to %d) no longer reads: export it with the older program", dir, version, formatPlain, formatVersion)
+		return fmt.Errorf("store %s has format %d by its file %s, which this meterbook (formats %d to %d) no longer reads: export it with the older program", dir, version, formatFile, formatPlain, formatVersion)
 	}
 	return nil
 }

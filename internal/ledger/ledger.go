@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -129,7 +130,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	db, err := pebble.Open(o.FS.PathJoin(o.Dir, observationsDir), l.watched(pebbleOptions(&o), scheduler))
 	if err != nil {
 		scheduler.Unregister() // Pebble may have failed before or behind its registration
-		return nil, openError(o.Dir, err)
+		return nil, openError(o.Dir, ofSettings(o.FS, o.Dir, err))
 	}
 	l.db = db
 	err = l.start(ctx)
@@ -239,6 +240,20 @@ func openError(dir string, err error) error {
 		return fmt.Errorf("store %s is in use by another meterbook: stop that one, or choose another folder: %w", dir, err)
 	}
 	return fmt.Errorf("open store %s: %w", dir, err)
+}
+
+// ofSettings names the file with Pebble's settings where they are what Pebble
+// cannot read: it does not say so itself.
+func ofSettings(fsys vfs.FS, dir string, err error) error {
+	if text := err.Error(); !strings.Contains(text, "invalid key=value syntax") && !strings.Contains(text, "name from file") {
+		return err
+	}
+	names, _ := fsys.List(fsys.PathJoin(dir, observationsDir)) // without them the error is as it was
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, "OPTIONS-") })
+	if len(names) == 0 {
+		return err
+	}
+	return fmt.Errorf("%s/%s is damaged: %w", observationsDir, slices.Max(names), err)
 }
 
 // view is one consistent state of the store. It never changes.

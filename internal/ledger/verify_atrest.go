@@ -55,7 +55,7 @@ func openAtRest(o Options, instead string) (*storeAtRest, error) {
 	case errors.Is(err, pebble.ErrDBDoesNotExist):
 		return s, nil
 	case err != nil:
-		return nil, errors.Join(&damageError{err}, s.lock.Close())
+		return nil, errors.Join(&damageError{ofSettings(s.options.FS, s.options.Dir, err)}, s.lock.Close())
 	}
 	return s, nil
 }

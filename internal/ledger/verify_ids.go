@@ -106,7 +106,7 @@ func (v *verifier) entry(key, value []byte) {
 	isRetraction := e.Known && e.Kind == metering.RetractionMade
 	switch {
 	case isRetraction: // a retraction of a retraction has no effect
-	case e.Retracted && !named:
+	case e.Retracted && !named && !v.unread:
 		v.differ(checkRetractions, v.idText(key), "retracted", "not retracted: no retraction names it")
 	case !e.Retracted && named:
 		v.differ(checkRetractions, v.idText(key), "not retracted", "retracted: a retraction names it")
