@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -90,15 +91,16 @@ func readChunksOf(file string, source io.Reader, yield func(chunk) error) error 
 	return splitLines(file, text, counted, yield)
 }
 
-// countingReader counts the bytes that were read.
+// countingReader counts the bytes that were read. A decompressor may read in a
+// goroutine of its own.
 type countingReader struct {
 	r io.Reader
-	n int64
+	n atomic.Int64
 }
 
 func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	c.n += int64(n)
+	c.n.Add(int64(n))
 	return n, err
 }
 
@@ -151,7 +153,7 @@ func splitLines(file string, text io.Reader, counted *countingReader, yield func
 		}
 		ended := err != nil
 		if ended || next.lines == chunkLinesMax || len(next.text) >= chunkBytesMax {
-			next.read = counted.n
+			next.read = counted.n.Load()
 			if err := yield(next); err != nil || ended {
 				return err
 			}
