@@ -81,12 +81,11 @@ func (x *exchange) fail(err error) {
 	if f.status == http.StatusUnauthorized {
 		x.Header().Set("WWW-Authenticate", "apikey")
 	}
-	told := x.json(f.status, &body)
-	if told != nil && !x.started { // nothing may seem to have gone well
-		x.fail(fmt.Errorf("%w, which tells: %v", told, err))
-		return
-	}
-	if told != nil {
+	if told := x.json(f.status, &body); told != nil {
+		if !x.started { // it could not be encoded, and nothing may seem to have gone well
+			x.fail(fmt.Errorf("%w, which tells: %v", told, err))
+			return
+		}
 		x.err = errors.Join(x.err, told)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/meterbook/meterbook/internal/metering"
 )
@@ -38,19 +37,10 @@ func (q *query) only(names ...string) {
 	for name, values := range q.values {
 		switch {
 		case !slices.Contains(names, name):
-			q.extra(strings.ToValidUTF8(name, "\uFFFD"))
+			q.fields.Add(name, "Extra inputs are not permitted")
 		case len(values) > 1:
 			q.fields.Add(name, "Field given more than once")
 		}
-	}
-}
-
-// extra notes a parameter that is not known. Several that are no UTF-8 may be told
-// by the same name, once.
-func (q *query) extra(name string) {
-	const message = "Extra inputs are not permitted"
-	if !slices.Contains(q.fields[name], message) {
-		q.fields.Add(name, message)
 	}
 }
 

@@ -263,6 +263,9 @@ func (f *flipped) judge(of *tally) {
 	case err != nil:
 		named = f.names("verify", err.Error())
 	case found: // the difference that is read first
+		if follows := fmt.Sprintf("%+v", verification.Differences); strings.HasSuffix(f.name, ".sst") && strings.Contains(follows, "no retraction names it") {
+			f.failf("verify lists what only follows from what it could not read: %s", follows)
+		}
 		named = f.names("verify", fmt.Sprintf("%+v", verification.Differences[0]))
 	}
 	if said != "" {

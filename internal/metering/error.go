@@ -3,6 +3,7 @@ package metering
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind is the closed set of reasons for which an operation fails. One table in
@@ -28,8 +29,10 @@ const (
 // ("tags.conditions.0.key").
 type FieldErrors map[string][]string
 
-// Add notes one more thing that is wrong with a field.
+// Add notes one more thing that is wrong with a field. What is no UTF-8 in its name
+// becomes U+FFFD, so that it can be told.
 func (f FieldErrors) Add(path, format string, args ...any) {
+	path = strings.ToValidUTF8(path, "\uFFFD")
 	f[path] = append(f[path], fmt.Sprintf(format, args...))
 }
 
