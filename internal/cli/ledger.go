@@ -17,7 +17,7 @@ func openLedger(ctx context.Context, o storeOptions) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &store{Store: l, records: l.Records(), metrics: newLedgerMetrics(l.Stats, l.Writable), maintenance: l, giveWay: l.GiveWay}, nil
+	return &store{Store: l, records: l.Records(), metrics: newLedgerMetrics(l.Stats, l.Writable), maintenance: l, behind: l.Behind}, nil
 }
 
 // ledgerMetrics shows a ledger's statistics. They are read when they are asked

@@ -159,7 +159,7 @@ func (s *server) openBackend(ctx context.Context) (adminToken string, err error)
 		return "", err
 	}
 	s.api.Serve(httpapi.Backend{Store: s.store, Maintenance: s.store.maintenance, Access: registry, Ingest: ingest.New(s.store, ingest.Options{
-		Clock: o.clock, Directory: s.store, MaxBodyBytes: o.maxBodyBytes, StrictProjects: o.strictProjects, GiveWay: s.store.giveWay,
+		Clock: o.clock, Directory: s.store, MaxBodyBytes: o.maxBodyBytes, StrictProjects: o.strictProjects, Behind: s.store.behind,
 		OnAccepted: s.api.CountAccepted, OnDuplicates: s.api.CountDuplicates, OnRejected: s.api.CountRejected,
 	})})
 	return adminToken, nil

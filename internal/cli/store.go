@@ -30,7 +30,7 @@ type store struct {
 	records     access.Records
 	metrics     prometheus.Collector // nil: it has none
 	maintenance report.Maintainer    // nil: it can neither verify nor copy itself
-	giveWay     func()               // lets reports have the processor; nil: it has no way of its own
+	behind      func(func())         // calls what takes long such that reports come before it; nil: it has no way to
 }
 
 // openStore opens a store, creating an empty one where there is none.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime"
 	"sync"
 
 	"github.com/meterbook/meterbook/internal/metering"
@@ -31,9 +30,9 @@ type Options struct {
 	// know; otherwise they are created on first sight.
 	StrictProjects bool
 
-	// GiveWay is called now and then while events are decoded: it lets reports have
-	// the processor; nil: runtime.Gosched.
-	GiveWay func()
+	// Behind calls a function that decodes events, and waits for it; reports may come
+	// before it. nil: the function is called.
+	Behind func(func())
 
 	// What follows is told to metrics as soon as it is known; each may be nil.
 	OnAccepted   func(events int)
@@ -49,6 +48,7 @@ type Service struct {
 	bodies       *budget
 	rules        *rules
 	turns        turns
+	behind       func(func())
 
 	onAccepted, onDuplicates func(int)
 	onRejected               func(metering.RejectCode)
@@ -58,11 +58,11 @@ type Service struct {
 
 // New makes a Service that writes to w.
 func New(w report.Writer, o Options) *Service {
-	if o.GiveWay == nil {
-		o.GiveWay = runtime.Gosched
+	if o.Behind == nil {
+		o.Behind = func(f func()) { f() }
 	}
 	s := &Service{
-		writer: w, clock: o.Clock, maxBodyBytes: o.MaxBodyBytes, turns: newTurns(o.GiveWay),
+		writer: w, clock: o.Clock, maxBodyBytes: o.MaxBodyBytes, turns: newTurns(), behind: o.Behind,
 		onAccepted: o.OnAccepted, onDuplicates: o.OnDuplicates, onRejected: o.OnRejected,
 	}
 	if s.maxBodyBytes == 0 {
@@ -154,15 +154,17 @@ func (s *Service) decodeWhole(d *decoder, m media, h http.Header, text []byte) (
 	s.turns.take()
 	defer s.turns.give()
 	c = new(chunk)
-	switch m.mode {
-	case modeStructured:
-		d.decode(c, 0, bytes.Trim(text, jsonSpace))
-	case modeBinary:
-		d.decodeBinary(c, h, bytes.Trim(text, jsonSpace))
-	default:
-		c.expect(min(len(text)/usualEventBytes, mostExpected))
-		err = d.decodeBatch(c, text, s.turns.rest)
-	}
+	s.behind(func() {
+		switch m.mode {
+		case modeStructured:
+			d.decode(c, 0, bytes.Trim(text, jsonSpace))
+		case modeBinary:
+			d.decodeBinary(c, h, bytes.Trim(text, jsonSpace))
+		default:
+			c.expect(min(len(text)/usualEventBytes, mostExpected))
+			err = d.decodeBatch(c, text, s.turns.rest)
+		}
+	})
 	return c, err
 }
 

@@ -37,7 +37,6 @@ type stream struct {
 	receipt *Receipt
 	chunk   *chunk
 	flights []flight // oldest first
-	turn    bool     // it has a turn to decode
 }
 
 // flight is a chunk on its way to the disk.
@@ -71,12 +70,8 @@ func (s *Service) receiveStream(ctx context.Context, d *decoder, m media, body i
 // run takes in all lines. An error is the store's; what breaks the body is
 // noted only.
 func (st *stream) run(ctx context.Context, body *bufio.Reader) error {
-	defer st.yield()
 	lines := lineReader{source: body}
-	for index := 0; ; index++ {
-		if !lines.ready() {
-			st.yield()
-		}
+	for index := 0; ; {
 		line, err := lines.next()
 		if err != nil {
 			if err != io.EOF {
@@ -88,14 +83,8 @@ func (st *stream) run(ctx context.Context, body *bufio.Reader) error {
 			}
 			break
 		}
-		line = bytes.Trim(line, jsonSpace)
-		if len(line) == 0 {
-			continue
-		}
-		st.claim()
-		st.decoder.decode(st.chunk, index, line)
-		if st.turns.rest(index); st.chunk.full() {
-			if err := st.launch(ctx, index+1); err != nil {
+		if index = st.decode(index, line, &lines); st.chunk.full() {
+			if err := st.launch(ctx, index); err != nil {
 				return err
 			}
 		}
@@ -106,21 +95,23 @@ func (st *stream) run(ctx context.Context, body *bufio.Reader) error {
 	return st.land(ctx, 0)
 }
 
-// claim takes a turn unless the stream has one.
-func (st *stream) claim() {
-	if !st.turn {
-		st.turns.take()
-		st.turn = true
-	}
-}
-
-// yield gives the turn back: the stream may have to wait for its client or the
-// store.
-func (st *stream) yield() {
-	if st.turn {
-		st.turns.give()
-		st.turn = false
-	}
+// decode decodes the line of an index and those that have been read with it, until
+// the chunk is full, and returns the index of the next one.
+func (st *stream) decode(index int, line []byte, lines *lineReader) (next int) {
+	st.turns.take()
+	defer st.turns.give()
+	st.behind(func() {
+		for next = index + 1; ; next++ {
+			if line = bytes.Trim(line, jsonSpace); len(line) > 0 {
+				st.decoder.decode(st.chunk, next-1, line)
+			}
+			if st.chunk.full() || !lines.ready() {
+				return
+			}
+			line, _ = lines.next() // it is there as a whole: no error
+		}
+	})
+	return next
 }
 
 func (c *chunk) full() bool {
@@ -130,7 +121,6 @@ func (c *chunk) full() bool {
 // launch submits the chunk, waits until few enough are in flight, and begins a
 // new chunk at the line next.
 func (st *stream) launch(ctx context.Context, next int) error {
-	st.yield()
 	pending, err := st.submit(ctx, &st.decoder.permission, st.chunk)
 	if err != nil {
 		if earlier := st.land(ctx, 0); earlier != nil {

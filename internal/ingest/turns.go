@@ -5,33 +5,22 @@ import "runtime"
 // turns lets only so many goroutines decode at once. What all connections send
 // at once would otherwise be decoded by as many goroutines as there are
 // connections, and a report would wait behind all of them for a processor.
-type turns struct {
-	free    chan struct{}
-	giveWay func() // to reports, see [Options]
-}
+type turns chan struct{}
 
 // newTurns leaves most of the processors to the store and to reports: decoding is
 // a fifth of what it takes to take events in.
-func newTurns(giveWay func()) turns {
-	return turns{make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/4)), giveWay}
-}
+func newTurns() turns { return make(turns, max(1, runtime.GOMAXPROCS(0)/4)) }
 
 // take waits for a turn. Whoever has one must not wait for a client or the store.
-func (t turns) take() { t.free <- struct{}{} }
+func (t turns) take() { t <- struct{}{} }
 
-func (t turns) give() { <-t.free }
+func (t turns) give() { <-t }
 
-const (
-	eventsBetweenRests = 64   // take about a quarter of a millisecond
-	eventsOfTurn       = 1000 // as many as a batch mostly has
-)
+const eventsOfTurn = 1000 // as many as a batch mostly has
 
-// rest is called by whoever has a turn, after the event of an index: now and then
-// it lets others have the processor, and, with a long body, the turn.
+// rest is called by whoever has a turn, after the event of an index: with a long
+// body, it lets others have the turn now and then.
 func (t turns) rest(index int) {
-	if (index+1)%eventsBetweenRests == 0 {
-		t.giveWay()
-	}
 	if (index+1)%eventsOfTurn == 0 {
 		t.give()
 		t.take()

@@ -16,7 +16,7 @@ import (
 // ofOneTurn is a service that lets one body be decoded at a time.
 func ofOneTurn(w report.Writer, d report.Directory) *Service {
 	s := New(w, Options{Clock: testNow, Directory: d})
-	s.turns.free = make(chan struct{}, 1)
+	s.turns = make(turns, 1)
 	return s
 }
 

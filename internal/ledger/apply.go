@@ -55,8 +55,7 @@ func (w *workspace) order(entries []*groupEntry, key func(*groupEntry) []byte) [
 }
 
 // apply gives the group to Pebble, which orders it and begins to write, and places
-// it meanwhile, unless reports want the other processor. What must be folded anew
-// is read from Pebble, so it comes after.
+// it meanwhile. What must be folded anew is read from Pebble, so it comes after.
 func (g *group) apply() error {
 	g.saveSources()
 	g.putEntries()
@@ -66,12 +65,7 @@ func (g *group) apply() error {
 		return errors.Join(g.err, g.batch.Close())
 	}
 	committed := make(chan error, 1)
-	commit := func() { committed <- g.s.commit(g.batch) }
-	if g.s.ledger.courtesy.due() {
-		commit()
-	} else {
-		go commit()
-	}
+	go g.s.ledger.courtesy.behind(func() { committed <- g.s.commit(g.batch) })
 	g.place()
 	if err := <-committed; err != nil {
 		return err // the batch is Pebble's: it may be half committed
@@ -84,8 +78,7 @@ func (g *group) apply() error {
 
 // putEntries writes the id entries.
 func (g *group) putEntries() {
-	for i, k := range g.s.workspace.order(g.changed, func(e *groupEntry) []byte { return e.key }) {
-		g.s.yield(i)
+	for _, k := range g.s.workspace.order(g.changed, func(e *groupEntry) []byte { return e.key }) {
 		g.buf = k.entry.Append(g.buf[:0])
 		g.set(k.key, g.buf)
 	}
@@ -97,7 +90,6 @@ func (g *group) putObservations() {
 	all := g.s.workspace.order(g.changed, func(e *groupEntry) []byte { return e.place })
 	from := 0 // where the observations of the unit in hand begin
 	for i := range all {
-		g.s.yield(i)
 		e := all[i].entry
 		g.putObservation(e)
 		if e.Kind == metering.RetractionMade {
@@ -158,17 +150,15 @@ func (g *group) putJournal() {
 // place folds what was told into the units, as far as that is possible without
 // other observations. Units are looked for on all processors.
 func (g *group) place() {
-	_ = inShares(len(g.runs), func(from, to int) error { // there is nothing that could fail
+	_ = g.s.ledger.courtesy.inShares(len(g.runs), func(from, to int) error { // there is nothing that could fail
 		for i := range g.runs[from:to] {
 			r := &g.runs[from+i]
 			r.now = g.s.delta.current(r.unit)
-			g.s.yield(i)
 		}
 		return nil
 	})
 	for i := range g.runs {
 		g.runs[i].place(g.s.delta)
-		g.s.yield(i)
 	}
 }
 
@@ -204,7 +194,7 @@ func (g *group) foldAnew() error {
 	if len(units) == 0 {
 		return nil
 	}
-	return eachUnit(g.s.db, units, g.fold, func(f *folded) { g.s.delta.set(g.late[f.unit].was, f) })
+	return g.s.eachUnit(units, g.fold, func(f *folded) { g.s.delta.set(g.late[f.unit].was, f) })
 }
 
 // fold says what a unit has become with what it could not take in.

@@ -14,7 +14,7 @@ import (
 func overlapping(t *testing.T, c *compactions) (db *pebble.DB, compacted chan struct{}) {
 	t.Helper()
 	compacted = make(chan struct{}, 100)
-	options := &pebble.Options{FS: backgroundFS{vfs.NewMem(), &courtesy{}}, L0CompactionThreshold: 2, Logger: pebbleLogger{log: slog.New(slog.DiscardHandler)}}
+	options := &pebble.Options{FS: vfs.NewMem(), L0CompactionThreshold: 2, Logger: pebbleLogger{log: slog.New(slog.DiscardHandler)}}
 	options.Experimental.CompactionScheduler = c
 	options.EventListener = &pebble.EventListener{CompactionEnd: func(pebble.CompactionInfo) { compacted <- struct{}{} }}
 	db, err := pebble.Open("db", options)
@@ -37,7 +37,7 @@ func overlapping(t *testing.T, c *compactions) (db *pebble.DB, compacted chan st
 func TestCompactionsWaitUntilTheStoreIsLoaded(t *testing.T) {
 	t.Parallel()
 	loaded := make(chan struct{})
-	db, compacted := overlapping(t, newCompactions(loaded))
+	db, compacted := overlapping(t, newCompactions(loaded, newCourtesy(never, loaded)))
 	if m := db.Metrics(); m.Compact.Count > 0 || m.Levels[0].Sublevels < 4 {
 		t.Errorf("before the store is loaded: %d compactions, %d tables over each other", m.Compact.Count, m.Levels[0].Sublevels)
 	}
@@ -53,7 +53,8 @@ func TestCompactionsWaitUntilTheStoreIsLoaded(t *testing.T) {
 
 func TestAStoreThatIsNotLoadedCanBeClosed(t *testing.T) {
 	t.Parallel()
-	c := newCompactions(make(chan struct{}))
+	loaded := make(chan struct{})
+	c := newCompactions(loaded, newCourtesy(never, loaded))
 	db, _ := overlapping(t, c)
 	if err := db.Close(); err != nil {
 		t.Error(err)
@@ -61,64 +62,5 @@ func TestAStoreThatIsNotLoadedCanBeClosed(t *testing.T) {
 	c.Unregister()
 	if may, _ := c.TrySchedule(); may {
 		t.Error("a compaction may begin though the store is closed")
-	}
-}
-
-// TestBackgroundWritesAreKnownByTheirNames shows that Pebble still calls what it
-// writes in the background as backgroundFS expects.
-func TestBackgroundWritesAreKnownByTheirNames(t *testing.T) {
-	t.Parallel()
-	named := &namedFS{FS: vfs.NewMem(), seen: map[vfs.DiskWriteCategory]int{}}
-	db, err := pebble.Open("db", &pebble.Options{FS: named, Logger: pebbleLogger{log: slog.New(slog.DiscardHandler)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if err := db.Set([]byte("a"), []byte("value"), pebble.Sync); err != nil {
-			t.Fatal(err)
-		}
-		if err := db.Flush(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := db.Compact(t.Context(), []byte("a"), []byte("b"), false); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if named.seen[ofFlush] < 2 || named.seen[ofCompaction] < 1 {
-		t.Errorf("files were created for %v", named.seen)
-	}
-}
-
-// namedFS counts what files are created for, by one goroutine at a time.
-type namedFS struct {
-	vfs.FS
-	seen map[vfs.DiskWriteCategory]int
-}
-
-func (fs *namedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	fs.seen[category]++
-	return fs.FS.Create(name, category)
-}
-
-func (fs *namedFS) Unwrap() vfs.FS { return fs.FS }
-
-// TestGivingWaySleepsOnlyAfterReports counts down what a report asked for, and no
-// further.
-func TestGivingWaySleepsOnlyAfterReports(t *testing.T) {
-	t.Parallel()
-	var c courtesy
-	c.giveWay()
-	if left := c.left.Load(); left != 0 {
-		t.Errorf("%d are left before any report", left)
-	}
-	c.asked()
-	for range courtesiesOfReport + 10 {
-		c.giveWay()
-	}
-	if left := c.left.Load(); left != 0 {
-		t.Errorf("%d are left of those of one report", left)
 	}
 }

@@ -28,7 +28,7 @@ const (
 // watched lets the ledger hear of what befalls Pebble in the background, and have a
 // say in it.
 func (l *Ledger) watched(p *pebble.Options, scheduler pebble.CompactionScheduler) *pebble.Options {
-	p.FS = backgroundFS{vfs.OnDiskFull(p.FS, l.awaitRoom), &l.courtesy}
+	p.FS = vfs.OnDiskFull(p.FS, l.awaitRoom)
 	p.Experimental.CompactionScheduler = scheduler
 	p.EventListener.BackgroundError = l.backgroundError
 	return p

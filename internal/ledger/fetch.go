@@ -3,10 +3,8 @@ package ledger
 import (
 	"errors"
 	"fmt"
-	"runtime"
 
 	"github.com/cockroachdb/pebble/v2"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/meterbook/meterbook/internal/ledger/layout"
 	"github.com/meterbook/meterbook/internal/metering"
@@ -55,7 +53,7 @@ func (g *group) fetch(items []item) {
 	if len(wanted) < worthFetching {
 		return
 	}
-	_ = inShares(len(wanted), func(from, to int) error { // each keeps its own error
+	_ = g.s.ledger.courtesy.inShares(len(wanted), func(from, to int) error { // each keeps its own error
 		for _, f := range wanted[from:to] {
 			f.read(g.s.db)
 		}
@@ -101,24 +99,4 @@ func readObservation(db *pebble.DB, key []byte) (*metering.Observation, error) {
 		return nil, err
 	}
 	return &stored.Observation, nil
-}
-
-// So many things are looked at by one goroutine in one go: they are worth an
-// iterator, and no processor waits long for another one that has harder ones.
-const leastShare, mostShare = 64, 256
-
-// inShares calls do with the parts [from, to) of n things, on all processors. do
-// must change nothing but these.
-func inShares(n int, do func(from, to int) error) error {
-	processors := runtime.GOMAXPROCS(0)
-	var all errgroup.Group
-	all.SetLimit(processors)
-	share := min(max(leastShare, (n+processors-1)/processors), mostShare)
-	if n <= share {
-		return do(0, n)
-	}
-	for from := 0; from < n; from += share {
-		all.Go(func() error { return do(from, min(from+share, n)) })
-	}
-	return all.Wait()
 }

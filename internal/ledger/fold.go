@@ -13,19 +13,19 @@ import (
 
 // foldUnits folds units from all that is stored of them, in the order of their
 // keys, and hands each to visit.
-func foldUnits(db *pebble.DB, sources *sourceTable, closed closing, units []layout.Unit, visit func(*folded)) error {
-	return eachUnit(db, units, func(it *pebble.Iterator, unit layout.Unit) (*folded, error) {
-		return closed.foldFrom(it, sources, unit)
+func (s *sequencer) foldUnits(units []layout.Unit, visit func(*folded)) error {
+	return s.eachUnit(units, func(it *pebble.Iterator, unit layout.Unit) (*folded, error) {
+		return s.closing.foldFrom(it, s.sources, unit)
 	}, visit)
 }
 
 // eachUnit sorts units by their keys, folds them on all processors, each with an
 // iterator of its own, and then visits them one after the other. fold must change
 // nothing.
-func eachUnit(db *pebble.DB, units []layout.Unit, fold func(*pebble.Iterator, layout.Unit) (*folded, error), visit func(*folded)) error {
+func (s *sequencer) eachUnit(units []layout.Unit, fold func(*pebble.Iterator, layout.Unit) (*folded, error), visit func(*folded)) error {
 	slices.SortFunc(units, layout.Unit.Compare)
 	all := make([]*folded, len(units))
-	err := inShares(len(units), func(from, to int) error { return foldInto(all[from:to], db, units[from:to], fold) })
+	err := s.ledger.courtesy.inShares(len(units), func(from, to int) error { return foldInto(all[from:to], s.db, units[from:to], fold) })
 	if err != nil {
 		return err
 	}

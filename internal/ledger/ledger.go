@@ -88,7 +88,7 @@ type Ledger struct {
 	sequencer *sequencer
 	views     *views
 	counters  counters
-	courtesy  courtesy
+	courtesy  *courtesy
 
 	mu struct {
 		sync.RWMutex      // held for reading while Pebble is read outside of the sequencer
@@ -124,9 +124,10 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 		return nil, err
 	}
 	l := &Ledger{options: o, closing: make(chan struct{}), abandoned: make(chan struct{}), backgroundFailed: make(chan struct{})}
+	l.courtesy = newCourtesy(o.Clock, l.closing)
 	defer context.AfterFunc(ctx, func() { close(l.abandoned) })()
 	loaded := make(chan struct{})
-	scheduler := newCompactions(loaded)
+	scheduler := newCompactions(loaded, l.courtesy)
 	db, err := pebble.Open(o.FS.PathJoin(o.Dir, observationsDir), l.watched(pebbleOptions(&o), scheduler))
 	if err != nil {
 		scheduler.Unregister() // Pebble may have failed before or behind its registration
@@ -216,7 +217,7 @@ func (l *Ledger) Report(ctx context.Context, q report.Query) (*report.Report, er
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	l.courtesy.asked()
+	l.courtesy.reportAsked()
 	v, err := l.views.acquire()
 	if err != nil {
 		return nil, err

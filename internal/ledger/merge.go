@@ -113,14 +113,14 @@ func (s *sequencer) beginCondensing() {
 	v.base.Acquire()
 	s.merge.running = v
 	inForce := s.pointer
-	go func() {
+	go s.ledger.courtesy.behind(func() {
 		m := &merged{from: v, settled: v.condensed(), pointer: inForce}
 		m.settled.recent.Warm(v.base)
 		if err := s.writeRecent(m); err != nil {
 			s.ledger.options.Logger.Warn("what changed is condensed in memory only: the journal keeps it", "error", err)
 		}
 		s.merge.finished <- m
-	}()
+	})
 }
 
 // writeRecent stores what was condensed, under the name that the pointer will
@@ -152,12 +152,12 @@ func (s *sequencer) beginMerge() {
 	}
 	filter := s.ids.snapshot()
 	s.merge.running = v
-	go func() {
+	go s.ledger.courtesy.behind(func() {
 		m := &merged{from: v}
 		m.pointer = pointer{Seq: v.seq, Base: fmt.Sprintf("%s%016d", basePrefix, v.seq), IDs: fmt.Sprintf("%s%016d", idsPrefix, v.seq)}
 		m.settled.base, m.err = s.mergeView(v, filter, &m.pointer)
 		s.merge.finished <- m
-	}()
+	})
 }
 
 // mergeView writes a view's base and delta as a new base, and the id filter,

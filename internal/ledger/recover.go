@@ -157,7 +157,7 @@ func (s *sequencer) replay(ctx context.Context) error {
 	for u := range units {
 		list = append(list, u)
 	}
-	return foldUnits(s.db, s.sources, s.closing, list, s.delta.put)
+	return s.foldUnits(list, s.delta.put)
 }
 
 // rebuildBase folds every observation in the store. It may fold in more than

@@ -88,7 +88,7 @@ func (s *sequencer) run() {
 	for {
 		select {
 		case r := <-s.queue:
-			s.process(s.gather(r))
+			s.ledger.courtesy.behind(func() { s.process(s.gather(r)) })
 			idle.Reset(IdleMergeAfter)
 		case <-idle.C:
 			s.mergeWhenIdle()
@@ -136,17 +136,6 @@ func (s *sequencer) gather(first *request) []*request {
 	return requests
 }
 
-// itemsBetweenRests take a part of a millisecond.
-const itemsBetweenRests = 64
-
-// yield is called with the place of each item that is worked on: now and then it
-// gives way to reports.
-func (s *sequencer) yield(i int) {
-	if i%itemsBetweenRests == itemsBetweenRests-1 {
-		s.ledger.courtesy.giveWay()
-	}
-}
-
 // process takes one group through dedup, numbering, Pebble and the fold, and
 // hands it to the publisher.
 func (s *sequencer) process(requests []*request) {
@@ -164,7 +153,6 @@ func (s *sequencer) process(requests []*request) {
 		g.fetch(r.items)
 		for i := range r.items {
 			r.outcomes[i] = g.take(&r.items[i])
-			s.yield(i)
 		}
 		g.tally(r)
 	}

@@ -12,7 +12,7 @@ func (l *Ledger) Series(ctx context.Context, q report.SeriesQuery) (*report.Seri
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	l.courtesy.asked()
+	l.courtesy.reportAsked()
 	v, err := l.views.acquire()
 	if err != nil {
 		return nil, err
