@@ -11,9 +11,11 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"sort"
 	"strings"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/record"
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/bloom"
 
@@ -188,4 +190,59 @@ func archived(t *testing.T, data []byte) (names []string) {
 		t.Errorf("%d checksums of %d files", len(lines), len(names))
 	}
 	return names
+}
+
+// FuzzManifest: of records of which one bit is another, the one with that bit is
+// found, and whether it is the last one. Behind what was cut off there is none.
+func FuzzManifest(f *testing.F) {
+	f.Add([]byte("first\x00second\x00third"), uint32(9), uint8(3))
+	f.Add([]byte("first\x00second\x00third"), uint32(46), uint8(0))
+	f.Add([]byte("one"), uint32(0), uint8(7))
+	f.Add([]byte("from one block into the next"+strings.Repeat(" ", 200)+"\x00and on"), uint32(120), uint8(1))
+	const block = 32 << 10
+	before := make([]byte, block-100) // records are cut where a block ends
+	f.Fuzz(func(t *testing.T, texts []byte, at uint32, bit uint8) {
+		if len(texts) > 1<<12 {
+			return // Pebble tries which bit is wrong
+		}
+		data, begin := recordsOf(t, append([][]byte{before}, bytes.Split(texts, []byte{0})...))
+		if broken := brokenRecord(data); broken != len(data) {
+			t.Fatalf("of %d records in %d bytes, the one at byte %d is broken", len(begin), len(data), broken)
+		}
+		at = uint32(begin[1]) + at%uint32(len(data)-begin[1])
+		if cut := data[:at]; holdsRecord(cut[brokenRecord(cut):]) {
+			t.Errorf("cut off at byte %d: damaged", at)
+		}
+		padding := data[at] == 0 && at%block > block-8 // where no record can begin
+		data[at] ^= 1 << (bit % 8)
+		of := sort.SearchInts(begin, int(at)+1) - 1
+		got := brokenRecord(data)
+		if padding && got == len(data) {
+			return
+		}
+		if got != begin[of] {
+			t.Errorf("bit of byte %d: the record at %d is broken, want %d", at, got, begin[of])
+		}
+		if last := of == len(begin)-1; holdsRecord(data[got:]) == last {
+			t.Errorf("bit of byte %d, in record %d of %d: there is one behind it: %t", at, of+1, len(begin), last)
+		}
+	})
+}
+
+// recordsOf returns a file of records and where each begins.
+func recordsOf(t *testing.T, texts [][]byte) (data []byte, begin []int) {
+	t.Helper()
+	var file bytes.Buffer
+	w, end := record.NewWriter(&file), int64(0)
+	for _, text := range texts {
+		begin = append(begin, int(end))
+		var err error
+		if end, err = w.WriteRecord(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return file.Bytes(), begin
 }

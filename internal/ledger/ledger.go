@@ -123,6 +123,10 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	if err := checkFormat(o.FS, o.Dir); err != nil {
 		return nil, err
 	}
+	manifest, err := checkManifest(o.FS, o.Dir)
+	if err != nil {
+		return nil, openError(o.Dir, err)
+	}
 	l := &Ledger{options: o, closing: make(chan struct{}), abandoned: make(chan struct{}), backgroundFailed: make(chan struct{})}
 	l.courtesy = newCourtesy(o.Clock, l.closing)
 	defer context.AfterFunc(ctx, func() { close(l.abandoned) })()
@@ -134,7 +138,7 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 		return nil, openError(o.Dir, ofSettings(o.FS, o.Dir, err))
 	}
 	l.db = db
-	err = l.start(ctx)
+	err = manifest.explain(l.start(ctx))
 	close(loaded)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())

@@ -17,9 +17,10 @@ import (
 // storeAtRest is a store that no process uses, opened for reading. Nothing in
 // its folder is changed.
 type storeAtRest struct {
-	options Options
-	lock    *pebble.Lock
-	db      *pebble.DB // nil: nothing was ever written
+	options  Options
+	lock     *pebble.Lock
+	db       *pebble.DB      // nil: nothing was ever written
+	manifest *cutOffManifest // nil: it is whole
 }
 
 // openAtRest opens a store for reading. A store that is in use gives
@@ -48,6 +49,9 @@ func openAtRest(o Options, instead string) (*storeAtRest, error) {
 		return nil, &metering.Error{Kind: metering.KindInvalid, Message: "the store in " + o.Dir + " may not be read by this user", Cause: err}
 	case err != nil:
 		return nil, &metering.Error{Kind: metering.KindUnavailable, Message: fmt.Sprintf("the store in %s is in use, probably by a server: %s", o.Dir, instead), Cause: err}
+	}
+	if s.manifest, err = checkManifest(o.FS, o.Dir); err != nil {
+		return nil, errors.Join(&damageError{err}, s.lock.Close())
 	}
 	p := pebbleOptions(&s.options)
 	p.ReadOnly, p.Lock = true, s.lock
@@ -98,7 +102,9 @@ func Verify(ctx context.Context, o Options, progress func(report.Progress)) (fou
 		return s.verifyEmpty(progress)
 	}
 	v := newVerifier(s.db, progress)
-	return &v.Verification, v.atRest(ctx, &s.options)
+	err = v.atRest(ctx, &s.options)
+	s.manifest.explainDifferences(&v.Verification)
+	return &v.Verification, err
 }
 
 // atRest verifies what a restart would find.
