@@ -99,11 +99,7 @@ func (c *compactions) grant() {
 
 // Started implements pebble.CompactionGrantHandle. Pebble calls it in the goroutine
 // of the compaction, which ends with that.
-func (c *compactions) Started() {
-	if c.reports.due() {
-		takeLowThread()
-	}
-}
+func (c *compactions) Started() { c.reports.lowerUntilItEnds() }
 
 // MeasureCPU implements pebble.CompactionGrantHandle.
 func (c *compactions) MeasureCPU(pebble.CompactionGoroutineKind) {}

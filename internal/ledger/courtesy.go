@@ -104,6 +104,14 @@ func takeLowThread() {
 	lowerThread()
 }
 
+// lowerUntilItEnds lets the goroutine go on at low priority until it ends, if reports
+// are asked for.
+func (c *courtesy) lowerUntilItEnds() {
+	if c.due() {
+		takeLowThread()
+	}
+}
+
 // takeSpare gives Go its spare processors until reports are no longer asked for.
 func (c *courtesy) takeSpare() {
 	c.spare.Lock()

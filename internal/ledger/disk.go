@@ -31,6 +31,7 @@ func (l *Ledger) watched(p *pebble.Options, scheduler pebble.CompactionScheduler
 	p.FS = vfs.OnDiskFull(p.FS, l.awaitRoom)
 	p.Experimental.CompactionScheduler = scheduler
 	p.EventListener.BackgroundError = l.backgroundError
+	p.EventListener.FlushBegin = func(pebble.FlushInfo) { l.courtesy.lowerUntilItEnds() }
 	return p
 }
 

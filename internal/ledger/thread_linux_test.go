@@ -1,8 +1,12 @@
 package ledger
 
 import (
+	"log/slog"
 	"syscall"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // nice returns the nice value of the thread that calls it.
@@ -10,7 +14,7 @@ func nice(t *testing.T) int {
 	t.Helper()
 	raw, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 	return 20 - raw // Linux answers with 20 less the nice value
 }
@@ -34,4 +38,38 @@ func TestOnlyBehindReportsIsPriorityLow(t *testing.T) {
 	check("before any report", before)
 	c.reportAsked()
 	check("after a report", lowNice)
+}
+
+// TestPebblesOwnWorkGoesOnBehindReports shows that Pebble still tells of a flush and
+// of a compaction in the goroutine that does it, which ends with that.
+func TestPebblesOwnWorkGoesOnBehindReports(t *testing.T) {
+	t.Parallel()
+	reports, loaded := asked(t), make(chan struct{})
+	close(loaded)
+	flushed, compacted := make(chan int, 100), make(chan int, 100)
+	l := &Ledger{courtesy: reports}
+	options := l.watched(&pebble.Options{FS: vfs.NewMem(), L0CompactionThreshold: 2, Logger: pebbleLogger{log: slog.New(slog.DiscardHandler)}, EventListener: &pebble.EventListener{
+		FlushEnd:      func(pebble.FlushInfo) { flushed <- nice(t) },
+		CompactionEnd: func(pebble.CompactionInfo) { compacted <- nice(t) },
+	}}, newCompactions(loaded, reports))
+	db, err := pebble.Open("db", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		if err := db.Set([]byte("key"), []byte("value"), pebble.Sync); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, ended := range map[string]chan int{"flush": flushed, "compaction": compacted} {
+		if got := <-ended; got != lowNice {
+			t.Errorf("a %s goes on at nice %d, want %d", what, got, lowNice)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
