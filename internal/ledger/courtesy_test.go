@@ -47,14 +47,15 @@ func TestCourtesyEndsAMomentAfterTheLastReport(t *testing.T) {
 // TestSpareProcessorsAreGivenBack counts how many Go has while ledgers need more.
 func TestSpareProcessorsAreGivenBack(t *testing.T) {
 	t.Parallel()
-	processors := 3
+	const few, more = 3, 3 + spareProcessors
+	processors := few
 	s := spareState{set: func(n int) (before int) {
 		if before = processors; n > 0 {
 			processors = n
 		}
 		return before
 	}}
-	for i, step := range []struct{ by, processors int }{{+1, 9}, {+1, 9}, {-1, 9}, {-1, 3}, {+1, 9}, {-1, 3}} {
+	for i, step := range []struct{ by, processors int }{{+1, more}, {+1, more}, {-1, more}, {-1, few}, {+1, more}, {-1, few}} {
 		if s.change(step.by); processors != step.processors {
 			t.Errorf("step %d: %d processors, want %d", i, processors, step.processors)
 		}

@@ -2,12 +2,20 @@ package ledger
 
 import "syscall"
 
-// lowNice is the nice value of threads of low priority: where others want all of a
-// processor, they get a tenth of what one of value 0 gets.
-const lowNice = 10
+// nicer is how much greater the nice value of threads of low priority is than that of
+// the others: where these want all of a processor, they get a tenth of it.
+const nicer = 10
 
 // lowerThread gives the thread that the goroutine is bound to a low priority, for
 // ever: to raise it again takes a privilege.
 func lowerThread() {
-	_ = syscall.Setpriority(syscall.PRIO_PROCESS, syscall.Gettid(), lowNice) // it stays as it is where that is not allowed
+	if nice, err := threadNice(); err == nil { // else it stays as it is
+		_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, nice+nicer)
+	}
+}
+
+// threadNice returns the nice value of the thread, which an operator may have chosen.
+func threadNice() (int, error) {
+	raw, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
+	return 20 - raw, err // Linux answers with 20 less the nice value
 }
