@@ -147,7 +147,9 @@ func (l *loading) send(ctx context.Context, t *tape) error {
 	}
 	stopReaders := func() error { return nil }
 	if t.phase == beside {
-		stopReaders = l.startReaders(ctx, &l.besides)
+		if stopReaders, err = l.startReaders(ctx, &l.besides); err != nil {
+			return errors.Join(err, p.close())
+		}
 	}
 	r := l.rates[t.phase]
 	if r == nil {
@@ -269,7 +271,7 @@ func (l *loading) report() error {
 		atLeast("batches of 1000", batches.perSecond(), 100_000, " events/s"),
 		atLeast("NDJSON streams", streams.perSecond(), 100_000, " events/s"))
 	l.goal(goalLate, atLeast("", 100*l.rates[late].perSecond()/l.rates[alone].perSecond(), 50, " % of in-order").with("the last month on the same store; by server CPU %.0f %%", 100*l.rates[alone].cpuPerEvent()/l.rates[late].cpuPerEvent()))
-	projects, fleets := ratio(l.besides.projects.p99(), l.asked.projects.p99()), ratio(l.besides.fleets.p99(), l.asked.fleets.p99())
+	projects, fleets := ratio(l.besides.Projects.p99(), l.asked.Projects.p99()), ratio(l.besides.Fleets.p99(), l.asked.Fleets.p99())
 	l.goal(goalBeside,
 		atLeast("events/s", 100*l.rates[beside].perSecond()/l.rates[alone].perSecond(), 60, " % of alone"),
 		atMost("readers' p99", max(projects, fleets), 3, " × alone").with("project months %s, fleet months %s", number(projects), number(fleets)))
@@ -289,10 +291,10 @@ func (l *loading) report() error {
 		l.add("ingest: "+row.name, "%s events/s (%s events, %.0f MB/s of JSON, %d connections; CPU per event: server %.1f µs, client %.1f µs)",
 			number(r.perSecond()), thousands(int64(r.events)), float64(r.bytes)/1e6/r.took.Seconds(), l.connections, micros(r.server), micros(r.self))
 	}
-	l.add("readers alone: project months", "%v", l.asked.projects)
-	l.add("readers alone: fleet months", "%v", l.asked.fleets)
-	l.add("readers beside ingest: project months", "%v", l.besides.projects)
-	l.add("readers beside ingest: fleet months", "%v", l.besides.fleets)
+	l.add("readers alone: project months", "%v", l.asked.Projects)
+	l.add("readers alone: fleet months", "%v", l.asked.Fleets)
+	l.add("readers beside ingest: project months", "%v", l.besides.Projects)
+	l.add("readers beside ingest: fleet months", "%v", l.besides.Fleets)
 	l.Ingest = l.status("RssAnon")
 	l.add("server memory right after ingest, anonymous / mapped", "%d / %d MiB", l.Ingest>>20, l.status("RssFile")>>20)
 	return nil

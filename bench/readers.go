@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"os/exec"
 	"slices"
 	"sync"
 	"time"
@@ -76,7 +80,7 @@ func (f *fleetRun) typicalProjects(ctx context.Context, s *server, month int) ([
 }
 
 // asked is how long readers waited, each from the moment when it was due to ask.
-type asked struct{ projects, fleets timings }
+type asked struct{ Projects, Fleets timings }
 
 // readAlone measures the readers while nothing is written. They ask for the
 // last month but one, which stays as it is while the last one comes in.
@@ -86,7 +90,10 @@ func (l *loading) readAlone(ctx context.Context) error {
 		return err
 	}
 	l.asked = &asked{}
-	stop := l.startReaders(ctx, l.asked)
+	stop, err := l.startReaders(ctx, l.asked)
+	if err != nil {
+		return err
+	}
 	timer := time.NewTimer(l.lasting(10 * time.Second))
 	defer timer.Stop()
 	select {
@@ -96,45 +103,107 @@ func (l *loading) readAlone(ctx context.Context) error {
 	return stop()
 }
 
-// startReaders asks at the given rates, whether earlier answers have come or
-// not, until stop is called, and appends the waiting times to a.
-func (l *loading) startReaders(ctx context.Context, a *asked) (stop func() error) {
+// readersCommand lets the program be the readers, who have a process of their own:
+// a Go process that sends events as fast as it can is late to look at its timers
+// and at the answers that have come, which is no fault of who answers.
+const readersCommand = "readers"
+
+// questions are what readers ask, at the rates above.
+type questions struct {
+	URL      string
+	Projects [][]byte // months of projects, in turn
+	Fleet    []byte   // a month of the whole fleet
+}
+
+// startReaders lets another process ask until stop is called, which appends the
+// waiting times to a.
+func (l *loading) startReaders(ctx context.Context, a *asked) (stop func() error, err error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	ask, err := json.Marshal(questions{URL: l.url, Projects: l.projects, Fleet: l.question(2, 1)})
+	if err != nil {
+		return nil, err
+	}
+	command := exec.CommandContext(ctx, program, readersCommand)
+	command.Stderr = os.Stderr
+	in, err := command.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	var answers bytes.Buffer
+	command.Stdout = &answers
+	if err := command.Start(); err != nil {
+		return nil, err
+	}
+	_, err = in.Write(ask)
+	return func() error {
+		if err := errors.Join(in.Close(), command.Wait()); err != nil {
+			return fmt.Errorf("readers: %w", err)
+		}
+		var waited asked
+		err := json.Unmarshal(answers.Bytes(), &waited)
+		a.Projects, a.Fleets = append(a.Projects, waited.Projects...), append(a.Fleets, waited.Fleets...)
+		return err
+	}, err
+}
+
+// read is the program as readers: it asks what in tells until in ends, and writes
+// how long it waited.
+func read(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
-	fleetMonth := l.question(2, 1)
-	var all sync.WaitGroup
-	var mu struct {
+	defer cancel()
+	told := json.NewDecoder(in)
+	var q questions
+	if err := told.Decode(&q); err != nil {
+		return err
+	}
+	r := &readers{questions: q, server: newClient(q.URL)}
+	r.all.Go(func() {
+		r.every(ctx, time.Second/projectMonthsPerSecond, &r.mu.Projects, func(i int) []byte { return q.Projects[i%len(q.Projects)] })
+	})
+	r.all.Go(func() {
+		r.every(ctx, time.Second/fleetMonthsPerSecond, &r.mu.Fleets, func(int) []byte { return q.Fleet })
+	})
+	_, err := told.Token() // nothing comes but the end
+	cancel()
+	r.all.Wait()
+	if !errors.Is(err, io.EOF) || r.mu.err != nil {
+		return errors.Join(err, r.mu.err)
+	}
+	return json.NewEncoder(out).Encode(r.mu.asked)
+}
+
+// readers ask at fixed times, whether earlier answers have come or not.
+type readers struct {
+	questions
+	*server
+	all sync.WaitGroup
+	mu  struct {
 		sync.Mutex
+		asked
 		err error
 	}
-	every := func(interval time.Duration, into *timings, body func(i int) []byte) {
-		due := time.Now()
-		for i := 0; ctx.Err() == nil; i++ {
-			asking := due
-			all.Go(func() {
-				_, err := l.ask(context.WithoutCancel(ctx), body(i))
-				took := time.Since(asking)
-				mu.Lock()
-				defer mu.Unlock()
-				mu.err = errors.Join(mu.err, err)
-				*into = append(*into, took)
-			})
-			due = due.Add(interval)
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Until(due)):
-			}
+}
+
+// every asks one question each interval until the context ends.
+func (r *readers) every(ctx context.Context, interval time.Duration, into *timings, body func(i int) []byte) {
+	due := time.Now()
+	for i := 0; ctx.Err() == nil; i++ {
+		asking := due
+		r.all.Go(func() {
+			_, err := r.ask(context.WithoutCancel(ctx), body(i))
+			took := time.Since(asking)
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.mu.err = errors.Join(r.mu.err, err)
+			*into = append(*into, took)
+		})
+		due = due.Add(interval)
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Until(due)):
 		}
-	}
-	all.Go(func() {
-		every(time.Second/projectMonthsPerSecond, &a.projects, func(i int) []byte { return l.projects[i%len(l.projects)] })
-	})
-	all.Go(func() { every(time.Second/fleetMonthsPerSecond, &a.fleets, func(int) []byte { return fleetMonth }) })
-	return func() error {
-		cancel()
-		all.Wait()
-		if mu.err != nil {
-			return fmt.Errorf("readers: %w", mu.err)
-		}
-		return nil
 	}
 }

@@ -43,18 +43,23 @@ func buildProgram(ctx context.Context, binary string) error {
 	return nil
 }
 
+// newClient returns a server that another process has started, or will.
+func newClient(url string) *server {
+	return &server{
+		url:    url,
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true, WriteBufferSize: 1 << 16, ReadBufferSize: 1 << 16}},
+	}
+}
+
 // startServer starts a process and waits until it is ready.
 func (f *fleetRun) startServer(ctx context.Context) (*server, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	s := &server{
-		command: exec.CommandContext(ctx, f.program, "serve", "--data", f.store(), "--listen", address, "--log-level", "error"),
-		url:     "http://" + address,
-		client:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true, WriteBufferSize: 1 << 16, ReadBufferSize: 1 << 16}},
-		ended:   make(chan error, 1),
-	}
+	s := newClient("http://" + address)
+	s.command = exec.CommandContext(ctx, f.program, "serve", "--data", f.store(), "--listen", address, "--log-level", "error")
+	s.ended = make(chan error, 1)
 	s.command.Env = append(os.Environ(), "METERBOOK_ADMIN_TOKEN="+adminToken)
 	s.command.Stderr = os.Stderr
 	start := time.Now()

@@ -170,7 +170,7 @@ func (r *unitRun) place(d *delta) {
 			continue
 		}
 		if r.late == nil {
-			r.late = &refold{}
+			r.late = newRefold()
 		}
 		r.late.add(o, k.entry.Seq)
 	}
@@ -194,7 +194,10 @@ func (g *group) foldAnew() error {
 	if len(units) == 0 {
 		return nil
 	}
-	return g.s.eachUnit(units, g.fold, func(f *folded) { g.s.delta.set(g.late[f.unit].was, f) })
+	return g.s.eachUnit(units, g.fold, func(f *folded) {
+		late := g.late[f.unit]
+		g.s.delta.set(late.was, f, changedFrom(&f.unit, late.since))
+	})
 }
 
 // fold says what a unit has become with what it could not take in.

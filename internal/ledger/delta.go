@@ -18,6 +18,7 @@ type folded struct {
 // the same slot; the last one counts.
 type change struct {
 	slot    uint32
+	since   metering.Minute // of the unit, see tracked
 	at      standing
 	project metering.ProjectID
 	is      *folded
@@ -49,7 +50,11 @@ const maxStaleSegments = 4 << 20
 
 // tracked is the last change of a unit.
 type tracked struct {
-	slot  uint32
+	slot uint32
+	// since is a minute before which a resource with states is as it was settled: a
+	// report of an earlier time need not look at it. It never grows, until it is
+	// settled anew.
+	since metering.Minute
 	at    standing
 	entry int // of the log; notLogged when the unit is as it was settled
 	now   *folded
@@ -66,7 +71,7 @@ func (d *delta) current(u layout.Unit) *tracked {
 	if t, ok := d.slots[u]; ok {
 		return t
 	}
-	t := &tracked{at: d.find(u.Resource), entry: notLogged, now: &folded{unit: u}}
+	t := &tracked{since: metering.Open, at: d.find(u.Resource), entry: notLogged, now: &folded{unit: u}}
 	if u.Resource.Type.Measure() == metering.Counted {
 		t.now.sums = d.daySums(t.at, metering.Period{From: u.Day, To: u.Day + 1})
 	} else {
@@ -75,16 +80,31 @@ func (d *delta) current(u layout.Unit) *tracked {
 	return t
 }
 
-// set makes f the unit's present fold.
-func (d *delta) set(t *tracked, f *folded) {
+// set makes f the unit's present fold, which differs from the one before from a
+// minute on only.
+func (d *delta) set(t *tracked, f *folded, since metering.Minute) {
 	if t.entry == notLogged {
 		t.slot = uint32(len(d.slots))
 	} else {
 		d.stale += t.now.size()
 	}
-	t.now, t.entry = f, len(d.log)
+	t.now, t.entry, t.since = f, len(d.log), min(t.since, since)
 	d.slots[f.unit] = t
-	d.log = append(d.log, change{slot: t.slot, at: t.at, project: f.unit.Resource.Project, is: f})
+	d.log = append(d.log, t.change())
+}
+
+func (t *tracked) change() change {
+	return change{slot: t.slot, since: t.since, at: t.at, project: t.now.unit.Resource.Project, is: t.now}
+}
+
+// changedFrom returns the minute from which on a unit may differ, once something
+// that begins at an instant is told about it or taken back. What the unit of a
+// counted resource is about, its day says.
+func changedFrom(u *layout.Unit, begin metering.Instant) metering.Minute {
+	if u.Resource.Type.Measure() == metering.Counted {
+		return 0
+	}
+	return metering.FirstMinute(begin)
 }
 
 // put is set for a unit that need not be known as it is now.
@@ -93,7 +113,7 @@ func (d *delta) put(f *folded) {
 	if !ok {
 		t = &tracked{at: d.find(f.unit.Resource), entry: notLogged}
 	}
-	d.set(t, f)
+	d.set(t, f, 0)
 }
 
 // place adds one observation to a unit, as it is now; false: that cannot be done
@@ -115,7 +135,7 @@ func (d *delta) place(t *tracked, o *metering.Observation) (ok bool) {
 		f.timeline, ok = t.now.timeline.Place(&s)
 	}
 	if ok {
-		d.set(t, f)
+		d.set(t, f, changedFrom(&f.unit, o.Begins()))
 	}
 	return ok
 }
@@ -133,7 +153,7 @@ func (d *delta) compact(merging int) {
 			continue
 		}
 		t.entry = len(log)
-		log = append(log, change{slot: t.slot, at: t.at, project: t.now.unit.Resource.Project, is: t.now})
+		log = append(log, t.change())
 	}
 	// The same units are in the log that views have.
 	d.log, d.shown, d.stale = log, len(log), 0
@@ -148,9 +168,9 @@ func (d *delta) rebase(on settled, n int) *delta {
 	for _, c := range d.log[n:] {
 		t, ok := fresh.slots[c.is.unit]
 		if !ok {
-			t = &tracked{at: fresh.findAgain(&d.settled, c.at, c.is.unit.Resource), entry: notLogged}
+			t = &tracked{since: metering.Open, at: fresh.findAgain(&d.settled, c.at, c.is.unit.Resource), entry: notLogged}
 		}
-		fresh.set(t, c.is)
+		fresh.set(t, c.is, c.since)
 	}
 	fresh.shown = len(fresh.log) // the same units are in the log that views have
 	return fresh
@@ -180,8 +200,8 @@ func (v *view) latest(visit func(*change)) {
 }
 
 // logged calls visit with the last change of each unit since it was settled that
-// skip lets through, in no order. skip must decide alike for all changes of one
-// unit.
+// skip lets through, in no order. If skip does not let the last one through, it
+// must not let through those before it.
 func (v *view) logged(skip func(*change) bool, visit func(*change)) {
 	seen := make(columns.Mask, (v.slots+63)/64)
 	for i := len(v.log) - 1; i >= 0; i-- {

@@ -7,6 +7,7 @@ import (
 	"github.com/meterbook/meterbook/internal/ledger/columns"
 	"github.com/meterbook/meterbook/internal/ledger/layout"
 	"github.com/meterbook/meterbook/internal/metering"
+	"github.com/meterbook/meterbook/internal/report"
 )
 
 // flapping is the state n of a resource that is another one each minute.
@@ -166,5 +167,48 @@ func TestCompactingLeavesWhatIsBeingMerged(t *testing.T) {
 	})
 	if len(units) != 2 || units[1] != 2501 || units[3] != 2500 {
 		t.Errorf("behind the merge units have these segments: %v", units)
+	}
+}
+
+// TestAReportOfATimeBeforeAChangeDoesNotLookAtIt changes a resource that a base
+// has: from a day on, then late on an earlier day.
+func TestAReportOfATimeBeforeAChangeDoesNotLookAtIt(t *testing.T) {
+	t.Parallel()
+	const day = 86400 * metering.Second
+	stateOn := func(n int, multiplier uint64) *metering.Observation {
+		o := flapping(0)
+		o.Time, o.Multiplier = o.Time+metering.Instant(n)*day, multiplier
+		return o
+	}
+	first := stateOn(0, 1).State()
+	base := columns.Build([]columns.Change{{Key: flapping(0).Resource, Timeline: metering.FoldStates([]metering.State{first})}}, 1)
+	d := newDelta(settled{base: base})
+	looksAt := func(n int) bool {
+		from := first.At.Day() + metering.Day(n)
+		lines, selected := 0, report.Query{
+			Period: metering.Period{From: from, To: from + 1}, Now: first.At + 99*day,
+			Projects: report.Everything[metering.ProjectID](), Regions: report.Everything[metering.RegionID](), Types: report.AllTypes,
+		}
+		layers := d.view(0).overlay(&selected, func(*columns.ChangedLine) { lines++ })
+		if masked := len(layers[0].Mask) > 0; masked != (lines > 0) {
+			t.Fatalf("day %d: %d lines beside the base, masked in it: %t", n, lines, masked)
+		}
+		return lines > 0
+	}
+	for _, step := range []struct {
+		o     *metering.Observation
+		since int
+	}{{stateOn(10, 2), 10}, {stateOn(20, 3), 10}, {stateOn(5, 4), 5}, {stateOn(7, 5), 5}} {
+		if !placeOne(d, step.o) {
+			t.Fatalf("the state of %v must be folded anew", step.o.Time)
+		}
+		for i, n := range []int{step.since - 1, step.since, step.since + 30} {
+			if got := looksAt(n); got != (n >= step.since) {
+				t.Errorf("after a state of %v, day %d: looked at it: %t", step.o.Time, n, got)
+			}
+			if i == 1 {
+				d = d.rebase(d.settled, 0)
+			}
+		}
 	}
 }

@@ -277,7 +277,7 @@ func (g *group) retract(o *metering.Observation) {
 		g.late = map[layout.Unit]*refold{}
 	}
 	if g.late[unit] == nil {
-		g.late[unit] = &refold{}
+		g.late[unit] = newRefold()
 	}
 	g.late[unit].retract(&target.IDEntry)
 }

@@ -53,10 +53,10 @@ type changedDays struct {
 	days []*folded
 }
 
-// irrelevant reports whether no line of the change's resource is selected, nor
-// masked in what is.
+// irrelevant reports whether no line of the change's resource is selected, or all
+// are as they were settled.
 func (b *overlayBuilder) irrelevant(c *change) bool {
-	if !b.q.Projects.Contains(c.project) {
+	if c.since >= b.to || !b.q.Projects.Contains(c.project) {
 		return true
 	}
 	u := &c.is.unit

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -20,14 +21,18 @@ type refold struct {
 	// that were taken back, begins when their windows begin.
 	added, retracted []layout.Seq
 	begins           []metering.Instant
+	since            metering.Instant // when the first of all these begins
 }
+
+// newRefold returns one of nothing yet.
+func newRefold() *refold { return &refold{since: math.MaxInt64} }
 
 // maxRevisions of a day are looked at one by one; more fold it anew.
 const maxRevisions = 16
 
 // add notes an observation that the unit cannot take in without others.
 func (r *refold) add(o *metering.Observation, seq layout.Seq) {
-	if r.revises(o.Kind, o.From) {
+	if r.revises(o.Kind, o.Begins()) {
 		r.added = append(r.added, seq)
 	}
 }
@@ -40,6 +45,7 @@ func (r *refold) retract(e *layout.IDEntry) {
 }
 
 func (r *refold) revises(kind metering.ObservationKind, begin metering.Instant) bool {
+	r.since = min(r.since, begin)
 	if kind != metering.QuantityObserved || len(r.added)+len(r.retracted) == maxRevisions {
 		r.whole = true
 	} else if !slices.Contains(r.begins, begin) {

@@ -60,6 +60,14 @@ func (o *Observation) SameContent(p *Observation) bool {
 		o.Attributes.Equal(&p.Attributes)
 }
 
+// Begins returns when what it tells begins: From of a quantity, Time of all else.
+func (o *Observation) Begins() Instant {
+	if o.Kind == QuantityObserved {
+		return o.From
+	}
+	return o.Time
+}
+
 // RejectCode is the closed list of reasons for which an observation is invalid.
 // Their numbers are their precedence: the lowest that applies is reported (spec
 // 2-metering).

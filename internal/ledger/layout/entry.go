@@ -21,11 +21,7 @@ type IDEntry struct {
 
 // EntryOf returns the entry of an observation that is being stored.
 func EntryOf(o *metering.Observation, seq Seq) IDEntry {
-	e := IDEntry{Known: true, Kind: o.Kind, Seq: seq, Resource: o.Resource, At: o.Time}
-	if o.Kind == metering.QuantityObserved {
-		e.At = o.From
-	}
-	return e
+	return IDEntry{Known: true, Kind: o.Kind, Seq: seq, Resource: o.Resource, At: o.Begins()}
 }
 
 // Key returns the key of the observation that the entry points to.
