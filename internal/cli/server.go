@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -141,6 +142,7 @@ func (s *server) load(ctx context.Context, ready func(adminToken string) error) 
 
 func (s *server) openBackend(ctx context.Context) (adminToken string, err error) {
 	o := &s.options
+	processors := runtime.GOMAXPROCS(0) // once the store is open, Go has more than there are
 	s.store, err = o.open(ctx, storeOptions{
 		dir: o.dataDir, strictProjects: o.strictProjects, retention: o.retention, clock: o.clock, logger: o.logger,
 		onSync: func(took time.Duration) { s.fsync.Observe(took.Seconds()) },
@@ -159,7 +161,8 @@ func (s *server) openBackend(ctx context.Context) (adminToken string, err error)
 		return "", err
 	}
 	s.api.Serve(httpapi.Backend{Store: s.store, Maintenance: s.store.maintenance, Access: registry, Ingest: ingest.New(s.store, ingest.Options{
-		Clock: o.clock, Directory: s.store, MaxBodyBytes: o.maxBodyBytes, StrictProjects: o.strictProjects, Behind: s.store.behind,
+		Clock: o.clock, Directory: s.store, MaxBodyBytes: o.maxBodyBytes, StrictProjects: o.strictProjects,
+		Processors: processors, Behind: s.store.behind,
 		OnAccepted: s.api.CountAccepted, OnDuplicates: s.api.CountDuplicates, OnRejected: s.api.CountRejected,
 	})})
 	return adminToken, nil

@@ -30,6 +30,8 @@ type Options struct {
 	// know; otherwise they are created on first sight.
 	StrictProjects bool
 
+	// Processors is how many there are; a quarter of them decode events. 0: one does.
+	Processors int
 	// Behind calls a function that decodes events, and waits for it; reports may come
 	// before it. nil: the function is called.
 	Behind func(func())
@@ -62,7 +64,7 @@ func New(w report.Writer, o Options) *Service {
 		o.Behind = func(f func()) { f() }
 	}
 	s := &Service{
-		writer: w, clock: o.Clock, maxBodyBytes: o.MaxBodyBytes, turns: newTurns(), behind: o.Behind,
+		writer: w, clock: o.Clock, maxBodyBytes: o.MaxBodyBytes, turns: newTurns(o.Processors), behind: o.Behind,
 		onAccepted: o.OnAccepted, onDuplicates: o.OnDuplicates, onRejected: o.OnRejected,
 	}
 	if s.maxBodyBytes == 0 {

@@ -1,7 +1,5 @@
 package ingest
 
-import "runtime"
-
 // turns lets only so many goroutines decode at once. What all connections send
 // at once would otherwise be decoded by as many goroutines as there are
 // connections, and a report would wait behind all of them for a processor.
@@ -9,7 +7,7 @@ type turns chan struct{}
 
 // newTurns leaves most of the processors to the store and to reports: decoding is
 // a fifth of what it takes to take events in.
-func newTurns() turns { return make(turns, max(1, runtime.GOMAXPROCS(0)/4)) }
+func newTurns(processors int) turns { return make(turns, max(1, processors/4)) }
 
 // take waits for a turn. Whoever has one must not wait for a client or the store.
 func (t turns) take() { t <- struct{}{} }

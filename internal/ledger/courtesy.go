@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,7 +17,8 @@ import (
 // from these as soon as a report, or whoever reads the network, has something to do.
 //
 // Go does not do so by itself. It looks at the network when one of its processors
-// has nothing to do, and else each 10 ms; and a goroutine may go on for as long.
+// has nothing to do, and else each 10 ms; and a goroutine may go on for as long. So
+// it has some processors more than there are, see spare.
 type courtesy struct {
 	clock func() metering.Instant
 	asked atomic.Int64  // when a report was asked for last; 0: never
@@ -26,24 +26,20 @@ type courtesy struct {
 	ended chan struct{} // closed when workers need not wait any more
 
 	processors int // of the machine, as far as Go uses them
-	spare      struct {
-		sync.Mutex
-		taken bool
-	}
 }
 
 const (
 	// courtesyLasts is how long after a report another one is expected.
 	courtesyLasts = metering.Second
-	// spareProcessors is how many processors more than the machine has Go gets
-	// meanwhile, so that mostly one has nothing to do: the sequencer, who commits,
-	// decodes, condenses, and two compactions may be at work beside each other.
+	// spareProcessors is how many processors more than the machine has Go gets, so
+	// that mostly one has nothing to do: the sequencer, who commits, decodes,
+	// condenses, and two compactions may be at work beside each other.
 	spareProcessors = 6
 )
 
 // newCourtesy returns one whose workers go on until ended is closed.
 func newCourtesy(clock func() metering.Instant, ended chan struct{}) *courtesy {
-	return &courtesy{clock: clock, idle: make(chan func()), ended: ended, processors: runtime.GOMAXPROCS(0)}
+	return &courtesy{clock: clock, idle: make(chan func()), ended: ended, processors: spare.others()}
 }
 
 // reportAsked is called when a report is asked for.
@@ -62,7 +58,6 @@ func (c *courtesy) behind(f func()) {
 		f()
 		return
 	}
-	c.takeSpare()
 	done := make(chan any, 1)
 	work := func() {
 		defer func() {
@@ -112,37 +107,11 @@ func (c *courtesy) lowerUntilItEnds() {
 	}
 }
 
-// takeSpare gives Go its spare processors until reports are no longer asked for.
-func (c *courtesy) takeSpare() {
-	c.spare.Lock()
-	defer c.spare.Unlock()
-	if !c.spare.taken {
-		c.spare.taken = true
-		spare.change(+1)
-		time.AfterFunc(courtesyLasts.Duration(), c.giveBackSpare)
-	}
-}
-
-func (c *courtesy) giveBackSpare() {
-	c.spare.Lock()
-	defer c.spare.Unlock()
-	select {
-	case <-c.ended: // whatever the clock says
-	default:
-		if c.due() {
-			time.AfterFunc(courtesyLasts.Duration(), c.giveBackSpare)
-			return
-		}
-	}
-	c.spare.taken = false
-	spare.change(-1)
-}
-
 // spare are those of the process.
 var spare = spareState{set: runtime.GOMAXPROCS}
 
-// spareState is how many ledgers need spare processors, and how many processors Go
-// had before the first one did.
+// spareState is how many ledgers are open, which need spare processors, and how many
+// processors Go had before the first one was.
 type spareState struct {
 	sync.Mutex
 	users, before int
@@ -160,6 +129,16 @@ func (s *spareState) change(by int) {
 	case s.users == 0:
 		s.set(s.before)
 	}
+}
+
+// others returns how many processors Go has but for the spare ones.
+func (s *spareState) others() int {
+	s.Lock()
+	defer s.Unlock()
+	if s.users > 0 {
+		return s.before
+	}
+	return s.set(0)
 }
 
 // So many things are looked at by one goroutine in one go: they are worth an

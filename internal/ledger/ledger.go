@@ -118,7 +118,7 @@ var _ report.Store = (*Ledger)(nil)
 // returns, the ledger holds all that was ever acknowledged. A folder of another
 // format, or one that another process uses, is refused with an error that says
 // so.
-func Open(ctx context.Context, o Options) (*Ledger, error) {
+func Open(ctx context.Context, o Options) (_ *Ledger, err error) {
 	o.fill()
 	if err := checkFormat(o.FS, o.Dir); err != nil {
 		return nil, err
@@ -129,6 +129,12 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	}
 	l := &Ledger{options: o, closing: make(chan struct{}), abandoned: make(chan struct{}), backgroundFailed: make(chan struct{})}
 	l.courtesy = newCourtesy(o.Clock, l.closing)
+	spare.change(+1)
+	defer func() {
+		if err != nil {
+			spare.change(-1)
+		}
+	}()
 	defer context.AfterFunc(ctx, func() { close(l.abandoned) })()
 	loaded := make(chan struct{})
 	scheduler := newCompactions(loaded, l.courtesy)
@@ -192,6 +198,7 @@ func (l *Ledger) Close() error {
 		close(l.closing)
 		l.sequencer.stop()
 		l.closed = errors.Join(l.views.close(), l.closeDB())
+		spare.change(-1)
 	})
 	return l.closed
 }
