@@ -28,8 +28,8 @@ func main() {
 		Program:   cli.Invocation(os.Args[0]),
 		LookupEnv: os.LookupEnv,
 		Now:       time.Now,
-		SetMemory: setMemory,
-		Exit:      func(code cli.ExitCode) { os.Exit(int(code)) },
+		SetMemory: setMemory, FreeMemory: debug.FreeOSMemory,
+		Exit: func(code cli.ExitCode) { os.Exit(int(code)) },
 	})
 	os.Exit(int(code))
 }

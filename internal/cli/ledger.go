@@ -12,7 +12,7 @@ import (
 // openLedger opens the embedded store.
 func openLedger(ctx context.Context, o storeOptions) (*store, error) {
 	l, err := ledger.Open(ctx, ledger.Options{
-		Dir: o.dir, MergeUnits: o.mergeUnits, Clock: o.clock, Logger: o.logger, StrictProjects: o.strictProjects, Retention: o.retention, OnSync: o.onSync, OnFatal: o.onFatal,
+		Dir: o.dir, MergeUnits: o.mergeUnits, Clock: o.clock, Logger: o.logger, StrictProjects: o.strictProjects, Retention: o.retention, OnSync: o.onSync, OnRest: o.onRest, OnFatal: o.onFatal,
 	})
 	if err != nil {
 		return nil, err

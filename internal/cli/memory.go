@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"math"
 	"math/bits"
+	"runtime/metrics"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
@@ -112,6 +114,37 @@ func (m *memoryFlags) apply(cmd *cobra.Command, env *Env, logger *slog.Logger) (
 	}
 	env.SetMemory(max(gcPercent, loadingGCPercent), limitBytes)
 	return func() { env.SetMemory(gcPercent, limitBytes) }, nil
+}
+
+// worthFreeing is how much must have been allocated before it is worth a collection
+// to give back to the system what is garbage of it.
+const worthFreeing = 256 << 20
+
+// onRest returns what a store calls that has nothing to do any more: after a load,
+// half of the heap is garbage, or room for more of it. Nil: nothing.
+func (e *Env) onRest() func() {
+	if e.FreeMemory == nil {
+		return nil
+	}
+	var freeing sync.Mutex
+	freed := uint64(0) // of what was allocated then
+	return func() {
+		if !freeing.TryLock() {
+			return
+		}
+		defer freeing.Unlock()
+		if allocated() >= freed+worthFreeing {
+			e.FreeMemory()
+			freed = allocated()
+		}
+	}
+}
+
+// allocated returns how many bytes this process has ever allocated.
+func allocated() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
 }
 
 // goVariable reports whether Go's own variable decides, because it is set and

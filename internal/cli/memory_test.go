@@ -67,3 +67,21 @@ func TestMemoryFollowsFlagsThenGosOwnVariables(t *testing.T) {
 		}
 	}
 }
+
+// TestMemoryIsGivenBackOnceALoadIsOver allocates between rests.
+func TestMemoryIsGivenBackOnceALoadIsOver(t *testing.T) { // not parallel: others allocate, too
+	times := 0
+	env := Env{FreeMemory: func() { times++ }}
+	rest := env.onRest()
+	var kept []byte
+	for i, step := range []struct{ allocate, want int }{{worthFreeing, 1}, {0, 1}, {worthFreeing / 4, 1}, {worthFreeing, 2}} {
+		kept = make([]byte, step.allocate)
+		if rest(); times != step.want {
+			t.Errorf("step %d: memory was given back %d times, want %d", i, times, step.want)
+		}
+	}
+	_ = kept
+	if (&Env{}).onRest() != nil {
+		t.Error("something is called at rest that gives nothing back")
+	}
+}

@@ -30,6 +30,9 @@ type Env struct {
 	// target in percent, and the soft limit of memory in bytes, each negative
 	// when it is to stay as it is. Nil leaves both alone.
 	SetMemory func(gcPercent int, limitBytes int64)
+	// FreeMemory returns what the process does not need to the system, which takes a
+	// while. Nil leaves that to Go, which takes minutes.
+	FreeMemory func()
 	// Exit ends the process at once; nil panics instead.
 	Exit func(code ExitCode)
 	// MergeUnits is after how many changes a store merges them; 0: its default.
@@ -52,7 +55,7 @@ func Run(ctx context.Context, env Env) ExitCode {
 	}
 	if env.openStore == nil {
 		env.openStore = func(ctx context.Context, o storeOptions) (*store, error) {
-			o.onFatal, o.mergeUnits = env.onFatal(), env.MergeUnits
+			o.onFatal, o.onRest, o.mergeUnits = env.onFatal(), env.onRest(), env.MergeUnits
 			return openLedger(ctx, o)
 		}
 	}

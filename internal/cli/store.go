@@ -20,6 +20,7 @@ type storeOptions struct {
 	clock          func() metering.Instant
 	logger         *slog.Logger
 	onSync         func(time.Duration) // told how long each fsync took
+	onRest         func()              // called when there is nothing to do any more; nil: nothing
 	mergeUnits     int                 // 0: its default
 	onFatal        func()              // ends the process when the store cannot go on; nil: a panic does
 }

@@ -74,8 +74,14 @@ func (l *Ledger) awaitRoom() {
 
 // rest makes the log of a ledger that fell silent short and safe.
 func (s *sequencer) rest() {
-	if s.merge.running == nil && s.shortenLog(LogMaxBytes) == nil {
+	if s.merge.running != nil {
+		return
+	}
+	if s.shortenLog(LogMaxBytes) == nil {
 		s.seal()
+	}
+	if s.ledger.options.OnRest != nil {
+		go s.ledger.options.OnRest()
 	}
 }
 

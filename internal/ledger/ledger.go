@@ -73,6 +73,9 @@ type Options struct {
 	// OnSync is told how long each group that begins with observations waited for
 	// the disk.
 	OnSync func(time.Duration)
+	// OnRest is called, in a goroutine of its own, when nothing has come for
+	// IdleMergeAfter and nothing is left to be merged.
+	OnRest func()
 	// OnFatal is called when Pebble cannot go on in the background, once that is
 	// logged; it should end the process, which loses nothing. If it is nil or
 	// returns, that is a panic.

@@ -300,7 +300,8 @@ func TestALedgerThatFallsSilentMergesWhatIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newTested(t)
 		v.close()
-		v.options.MergeUnits = 20
+		var rests atomic.Int32
+		v.options.MergeUnits, v.options.OnRest = 20, func() { rests.Add(1) }
 		v.reopen()
 		first := newGate()
 		v.holdAt(first, writesBase)
@@ -308,9 +309,15 @@ func TestALedgerThatFallsSilentMergesWhatIsLeft(t *testing.T) {
 		<-first.reached
 		v.store(machines(20, 30))
 		<-time.After(2 * ledger.IdleMergeAfter) // the ledger has looked for something to merge meanwhile
+		if rests.Load() != 0 {
+			t.Error("a ledger rests that merges")
+		}
 		close(first.open)
-		<-time.After(2 * ledger.IdleMergeAfter)
+		<-time.After(4 * ledger.IdleMergeAfter)
 		synctest.Wait()
+		if rests.Load() != 1 {
+			t.Errorf("the ledger has been told to rest %d times after one load", rests.Load())
+		}
 		if s := v.ledger.Stats(); s.Resources != 50 || s.Merges != 2 {
 			t.Errorf("%d resources are in the base after %d merges; want 50 after 2", s.Resources, s.Merges)
 		}
