@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -125,4 +126,46 @@ func BenchmarkIngest(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(events)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkLateState sends states that come late to a resource that has told each
+// hour that it is as it was.
+func BenchmarkLateState(b *testing.B) {
+	const hour = 3600 * metering.Second
+	for _, days := range []int{10, 365} {
+		b.Run(fmt.Sprintf("after %d days", days), func(b *testing.B) {
+			l := open(b, ledger.Options{Dir: "store", FS: vfs.NewMem(), Clock: noon})
+			defer func() {
+				if err := l.Close(); err != nil {
+					b.Error(err)
+				}
+			}()
+			told := 0
+			state := func(at metering.Instant) report.Submission {
+				told++
+				s := machines(0, 1)[0]
+				s.Observation.Time, s.Observation.Name.ID = at, fmt.Sprint(told)
+				return s
+			}
+			send := func(batch ...report.Submission) {
+				pending, err := l.Submit(b.Context(), batch)
+				if err == nil {
+					_, err = pending.Wait(b.Context())
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			begin := noon() - metering.Instant(24*days)*hour
+			var hours []report.Submission
+			for n := range 24 * days {
+				hours = append(hours, state(begin+metering.Instant(n)*hour))
+			}
+			send(hours...)
+			random := rand.New(rand.NewPCG(1, 1))
+			for b.Loop() {
+				send(state(begin + metering.Instant(random.Int64N(int64(24*days)*int64(hour)))))
+			}
+		})
+	}
 }

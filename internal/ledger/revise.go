@@ -17,8 +17,8 @@ type refold struct {
 	listed bool // among the group's runs
 	// whole: only all its observations say what it is now.
 	whole bool
-	// added are the quantities that came late or correct others, retracted those
-	// that were taken back, begins when their windows begin.
+	// added are the observations that came late or correct others, retracted those
+	// that were taken back, begins when they begin.
 	added, retracted []layout.Seq
 	begins           []metering.Instant
 	since            metering.Instant // when the first of all these begins
@@ -27,26 +27,26 @@ type refold struct {
 // newRefold returns one of nothing yet.
 func newRefold() *refold { return &refold{since: math.MaxInt64} }
 
-// maxRevisions of a day are looked at one by one; more fold it anew.
+// maxRevisions of a unit are looked at one by one; more fold it anew.
 const maxRevisions = 16
 
 // add notes an observation that the unit cannot take in without others.
 func (r *refold) add(o *metering.Observation, seq layout.Seq) {
-	if r.revises(o.Kind, o.Begins()) {
+	if r.revises(o.Begins()) {
 		r.added = append(r.added, seq)
 	}
 }
 
 // retract notes an observation that was taken back.
 func (r *refold) retract(e *layout.IDEntry) {
-	if r.revises(e.Kind, e.At) {
+	if r.revises(e.At) {
 		r.retracted = append(r.retracted, e.Seq)
 	}
 }
 
-func (r *refold) revises(kind metering.ObservationKind, begin metering.Instant) bool {
+func (r *refold) revises(begin metering.Instant) bool {
 	r.since = min(r.since, begin)
-	if kind != metering.QuantityObserved || len(r.added)+len(r.retracted) == maxRevisions {
+	if len(r.added)+len(r.retracted) == maxRevisions {
 		r.whole = true
 	} else if !slices.Contains(r.begins, begin) {
 		r.begins = append(r.begins, begin)
@@ -54,12 +54,63 @@ func (r *refold) revises(kind metering.ObservationKind, begin metering.Instant) 
 	return !r.whole
 }
 
-// revise reads only the windows that begin when those do that were added or
-// retracted, and says what the day has become; nil when that takes all of it.
+// revise reads only what lies beside what was added or retracted, and says what the
+// unit has become; nil when that takes all of it.
 func (r *refold) revise(it *pebble.Iterator, sources *sourceTable, unit layout.Unit) (*folded, error) {
-	if r.whole {
+	switch {
+	case r.whole:
 		return nil, nil
+	case unit.Resource.Type.Measure() == metering.Counted:
+		return r.reviseDay(it, sources, unit)
 	}
+	return r.reviseTimeline(it, sources, unit)
+}
+
+// reviseTimeline reads the states that hold from the same minutes on as those that
+// were added or retracted, and the next ones behind them.
+func (r *refold) reviseTimeline(it *pebble.Iterator, sources *sourceTable, unit layout.Unit) (*folded, error) {
+	f, ok := &folded{unit: unit, timeline: r.was.now.timeline}, false
+	_, end := unit.Bounds()
+	slices.Sort(r.begins)
+	for i, begin := range r.begins {
+		at := metering.FirstMinute(begin)
+		if i > 0 && at == metering.FirstMinute(r.begins[i-1]) {
+			continue
+		}
+		first, _ := layout.StatesBounds(unit.Resource, at.Since(), 0)
+		it.SetBounds(first, end)
+		states, err := statesOf(at, cursor{it: it, sources: sources})
+		if err != nil {
+			return nil, fmt.Errorf("read observations of %v: %w", unit, err)
+		}
+		if f.timeline, ok = f.timeline.Revise(at, states); !ok {
+			return nil, nil
+		}
+	}
+	return f, nil
+}
+
+// statesOf reads the states that hold from a minute on, which are the first within
+// the iterator's bounds, and the next one behind them.
+func statesOf(at metering.Minute, c cursor) (states []metering.State, err error) {
+	for c.it.First(); c.it.Valid(); {
+		stored, retracted, err := c.next()
+		if err != nil {
+			return nil, err
+		}
+		if retracted {
+			continue
+		}
+		states = append(states, stored.State())
+		if metering.FirstMinute(stored.Time) > at {
+			return states, nil
+		}
+	}
+	return states, c.it.Error()
+}
+
+// reviseDay reads the windows that begin when those do that were added or retracted.
+func (r *refold) reviseDay(it *pebble.Iterator, sources *sourceTable, unit layout.Unit) (*folded, error) {
 	windows := revision{refold: r, cursor: cursor{it: it, sources: sources}}
 	for _, begin := range r.begins {
 		first, end := unit.Beginning(begin)

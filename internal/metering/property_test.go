@@ -1,6 +1,7 @@
 package metering
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -121,6 +122,55 @@ func TestOrderOfArrivalDoesNotMatter(t *testing.T) {
 			t.Errorf("%+v in another order: %+v", a, b)
 		}
 	})
+}
+
+// TestRevisingIsFoldingAnew lets some states of a resource come late and others be
+// taken back, many of them alike or in the same minute.
+func TestRevisingIsFoldingAnew(t *testing.T) {
+	t.Parallel()
+	revised, declined, hidden := 0, 0, 0
+	forEachSeed(t, func(t *testing.T, random *rand.Rand) {
+		states := shuffled(random, someStates(random))
+		from, to := random.IntN(len(states)+1), random.IntN(len(states)+1)
+		from, to = min(from, to), max(from, to) // [0, from) goes, [from, to) stays, the rest comes
+		line, now := FoldStates(slices.Clone(states[:to])), slices.Clone(states[from:])
+		slices.SortFunc(now, func(a, b State) int { return a.Compare(&b) })
+		var minutes []Minute
+		for _, s := range slices.Concat(states[:from], states[to:]) {
+			minutes = append(minutes, FirstMinute(s.At))
+		}
+		slices.Sort(minutes)
+		before := Timeline{slices.Clone(line.Segments), line.LastBoundary, line.Known, line.Hidden}
+		got, ok := line, true
+		for _, m := range slices.Compact(minutes) {
+			first, _ := slices.BinarySearchFunc(now, m.Since(), func(s State, at Instant) int { return cmp.Compare(s.At, at) })
+			end := first
+			for end < len(now) && FirstMinute(now[end].At) == m {
+				end++
+			}
+			if got, ok = got.Revise(m, shuffled(random, now[first:min(end+1, len(now))])); !ok {
+				declined++
+				break
+			}
+		}
+		if len(line.Segments) > 0 && !reflect.DeepEqual(line, before) {
+			t.Errorf("revising changed the timeline %+v to %+v", before, line)
+		}
+		if !ok {
+			return
+		}
+		revised++
+		if line.Hidden {
+			hidden++
+		}
+		checkTimeline(t, got, now)
+		if want := FoldStates(now); !equalTimelines(got, want) {
+			t.Errorf("%v\nrevised at %v: %+v, want %+v", now, minutes, got, want)
+		}
+	})
+	if revised < declined || hidden < revised/4 {
+		t.Errorf("%d timelines were revised, %d of which had hidden boundaries, and %d declined: revising is of no use", revised, hidden, declined)
+	}
 }
 
 func TestPlacingIsFoldingAnew(t *testing.T) {

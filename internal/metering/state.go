@@ -173,6 +173,75 @@ func (t Timeline) placeLate(from Minute, is *Description) (Timeline, bool) {
 	return t, true
 }
 
+// Revise returns the timeline after states that hold from one minute on came late
+// or were taken back, without looking at the others: states are all that hold from
+// that minute on now, and the first behind them if there is one. Where several
+// minutes changed, the earliest is revised first. ok is false when that does not
+// say which state is the last one now; then fold anew. It sorts states; t is not
+// changed.
+//
+//	states   a       b  c   x        d     c was taken back: what held before it,
+//	minutes  |.......|......|........|...  b, holds until the next state, x
+func (t Timeline) Revise(at Minute, states []State) (revised Timeline, ok bool) {
+	slices.SortFunc(states, func(a, b State) int { return a.Compare(&b) })
+	told, next, is := 0, Open, t.before(at)
+	for ; told < len(states) && FirstMinute(states[told].At) == at; told++ {
+		is = states[told].Is
+	}
+	if told < len(states) {
+		next = FirstMinute(states[told].At)
+	}
+	switch {
+	case !t.Known || told == 0 && next == Open:
+		return t, false
+	case next == Open:
+		t.LastBoundary = at
+	}
+	t.Segments = painted(t.Segments, Segment{From: at, To: next, Is: is})
+	if told > 0 && !t.bounds(at) || next != Open && !t.bounds(next) {
+		t.Hidden = true
+	}
+	return t, true
+}
+
+// before returns what held in the minute before one.
+func (t *Timeline) before(m Minute) *Description {
+	for i := range t.Segments {
+		if s := &t.Segments[i]; s.From < m && m <= s.To {
+			return s.Is
+		}
+	}
+	return nil
+}
+
+// bounds reports whether a segment begins or ends at a minute.
+func (t *Timeline) bounds(m Minute) bool {
+	return slices.ContainsFunc(t.Segments, func(s Segment) bool { return s.From == m || s.To == m })
+}
+
+// painted returns segments, in order, with another one over them. Its Is may be nil.
+func painted(segments []Segment, over Segment) []Segment {
+	out := make([]Segment, 0, len(segments)+2)
+	add := func(s Segment) {
+		if s.From >= s.To || s.Is == nil {
+			return
+		}
+		if n := len(out); n > 0 && out[n-1].To == s.From && same(out[n-1].Is, s.Is) {
+			out[n-1].To = s.To
+			return
+		}
+		out = append(out, s)
+	}
+	for _, s := range segments {
+		add(Segment{From: s.From, To: min(s.To, over.From), Is: s.Is})
+	}
+	add(over)
+	for _, s := range segments {
+		add(Segment{From: max(s.From, over.To), To: s.To, Is: s.Is})
+	}
+	return out
+}
+
 // same reports whether two states are alike, nil being that it is not there.
 func same(d, e *Description) bool {
 	return d == e || d != nil && e != nil && d.Equal(e)

@@ -56,6 +56,15 @@ func MinutesUntil(now Instant) Minute {
 	return Minute(floorDiv(int64(now-sampleOffset), int64(minuteLength)) + 1)
 }
 
+// Since returns the first instant of the states that hold from the minute on, and
+// from no earlier one: the least t of which it is the FirstMinute.
+func (m Minute) Since() Instant {
+	if m == 0 {
+		return math.MinInt64
+	}
+	return (m - 1).Sample() + 1
+}
+
 // Start returns the minute's first instant.
 func (m Minute) Start() Instant { return Instant(m) * minuteLength }
 
