@@ -202,7 +202,8 @@ func (g *group) foldAnew() error {
 
 // fold says what a unit has become with what it could not take in.
 func (g *group) fold(it *pebble.Iterator, unit layout.Unit) (*folded, error) {
-	if !g.s.closing.concerns(unit) {
+	// Of what is closed nothing changes. The states beside one that is open are there.
+	if unit.Resource.Type.Measure() != metering.Counted || !g.s.closing.concerns(unit) {
 		f, err := g.late[unit].revise(it, g.s.sources, unit)
 		if err != nil || f != nil {
 			return f, err

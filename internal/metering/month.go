@@ -58,4 +58,4 @@ func (m Month) Closes(kind ObservationKind, at Instant) bool {
 
 // FirstOpen returns the first instant of a state that closing all months before
 // m leaves open: just after the last sample before m.
-func (m Month) FirstOpen() Instant { return (m.Start().FirstMinute() - 1).Sample() + 1 }
+func (m Month) FirstOpen() Instant { return m.Start().FirstMinute().Since() }
