@@ -145,6 +145,7 @@ type results struct {
 	Loaded  time.Time // when the full fleet was loaded: earlier than Began if it was kept
 	Scale   scale
 	Ingest  int64 // RssAnon of the server right after ingest, in bytes
+	Rested  int64 // and once it had settled what it got in order, before late events
 	Goals   map[goalID]goal
 	Figures []figure
 	Charts  map[chartID]map[string][]point // by series

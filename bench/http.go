@@ -29,7 +29,7 @@ func (f *fleetRun) serve(ctx context.Context) error {
 			return err
 		}
 	}
-	f.goal(goalMemory, atMost("", float64(s.status("RssAnon"))/1e6, 800, " MB").with("the server that ingested, right after it: %s MB", number(float64(f.Ingest)/1e6)))
+	f.goal(goalMemory, atMost("", float64(s.status("RssAnon"))/1e6, 800, " MB").with("the server that ingested: at rest %s MB, right after it %s MB", number(float64(f.Rested)/1e6), number(float64(f.Ingest)/1e6)))
 	f.add("server memory after the reports, anonymous / mapped", "%d / %d MiB", s.status("RssAnon")>>20, s.status("RssFile")>>20)
 	_, err = s.stop(syscall.SIGTERM)
 	return err
