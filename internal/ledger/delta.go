@@ -30,6 +30,10 @@ type delta struct {
 	settled
 	slots map[layout.Unit]*tracked
 	log   []change
+	// counted are the counted resources that have changed, copied how many day sums
+	// they have had: to condense what changed is to copy all of these.
+	counted map[metering.ResourceKey]struct{}
+	copied  int
 	// shown is how many changes a view may see; what is behind them is the
 	// sequencer's own, and need not be copied to be changed.
 	shown int
@@ -63,7 +67,7 @@ type tracked struct {
 const notLogged = -1
 
 func newDelta(on settled) *delta {
-	return &delta{settled: on, slots: map[layout.Unit]*tracked{}}
+	return &delta{settled: on, slots: map[layout.Unit]*tracked{}, counted: map[metering.ResourceKey]struct{}{}}
 }
 
 // current returns the unit as it is now.
@@ -85,12 +89,24 @@ func (d *delta) current(u layout.Unit) *tracked {
 func (d *delta) set(t *tracked, f *folded, since metering.Minute) {
 	if t.entry == notLogged {
 		t.slot = uint32(len(d.slots))
+		d.touch(f.unit.Resource, t.at)
 	} else {
 		d.stale += t.now.size()
 	}
 	t.now, t.entry, t.since = f, len(d.log), min(t.since, since)
 	d.slots[f.unit] = t
 	d.log = append(d.log, t.change())
+}
+
+// touch notes that a resource has changed that stood somewhere.
+func (d *delta) touch(key metering.ResourceKey, at standing) {
+	if key.Type.Measure() != metering.Counted {
+		return
+	}
+	if _, known := d.counted[key]; !known {
+		d.counted[key] = struct{}{}
+		d.copied += d.rest(at).DaySums()
+	}
 }
 
 func (t *tracked) change() change {

@@ -69,18 +69,41 @@ func (s *sequencer) considerMerge() {
 	o, units := &s.ledger.options, len(s.delta.slots)
 	long := s.seq-layout.Seq(s.delta.base.Seq) >= layout.Seq(o.MergeObservations)
 	switch {
-	case s.merge.running != nil && units > 4*o.MergeUnits:
+	case s.merge.running != nil && units > 2*manyUnits*o.MergeUnits:
 		s.finishMerge(<-s.merge.finished)
 	case s.merge.running != nil:
 		s.delta.compact(len(s.merge.running.log))
 	case units < s.merge.postponed || units < o.MergeUnits && !long:
 		s.delta.compact(0)
+	case !long && !s.delta.worthCondensing() && units < manyUnits*o.MergeUnits:
+		s.delta.compact(0) // for a merge, it is soon
+	case !long && !s.delta.worthCondensing():
+		s.beginMerge()
 	case !long && !worthMerging(s.delta.base.Resources(), s.delta.recentResources()+units, o.MergeUnits):
 		s.beginCondensing()
 	default:
 		s.beginMerge()
 	}
 }
+
+// manyUnits times MergeUnits are what the delta may hold before it is merged where
+// condensing is not worth it; twice as many, and the sequencer waits for the merge.
+const manyUnits = 2
+
+// worthCondensing reports whether to condense what has changed copies less than half
+// of what a merge does: a counted resource is copied with all of its days, so that
+// of many which change each hour, with a long history, all are copied each time, and
+// in memory.
+func (d *delta) worthCondensing() bool {
+	copied := d.copied
+	if d.recent != nil {
+		copied += d.recent.DaySumCount()
+	}
+	return 2*copied < d.base.Segments()+d.base.DaySumCount() || copied < fewDaySums
+}
+
+// fewDaySums take some 100 MB while they are copied, and a tenth of a second.
+const fewDaySums = 1 << 20
 
 // worthMerging reports whether what has changed of a base should become part of a
 // new one rather than be condensed once more. Until a merge, each condensing copies

@@ -25,6 +25,15 @@ type Rest struct {
 	Res  int
 }
 
+// DaySums returns how many day sums the resource has.
+func (r Rest) DaySums() int {
+	if r.Base == nil {
+		return 0
+	}
+	from, to := r.Base.items(&r.Base.groups[r.Base.groupOf(r.Res)], r.Res)
+	return to - from
+}
+
 // gone reports whether nothing is left of the resource.
 func (c *Change) gone() bool {
 	if c.Key.Type.Measure() == metering.Counted {

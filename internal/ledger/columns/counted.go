@@ -32,11 +32,7 @@ func cellsFor(changes []Change) cells {
 	n := 0
 	for i := range changes {
 		c := &changes[i]
-		n += len(c.Sums)
-		if rest := c.Rest.Base; rest != nil {
-			from, to := rest.items(&rest.groups[rest.groupOf(c.Rest.Res)], c.Rest.Res)
-			n += to - from
-		}
+		n += len(c.Sums) + c.Rest.DaySums()
 	}
 	return cells{
 		day: make([]int32, 0, n), meter: make([]uint32, 0, n), name: make([]uint32, 0, n), tags: make([]uint32, 0, n), extra: make([]uint32, 0, n),
