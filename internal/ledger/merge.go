@@ -190,7 +190,7 @@ func (s *sequencer) mergeView(v *view, filter []byte, p *pointer) (*columns.Base
 	if err := s.ledger.checkRoom(); err != nil {
 		return nil, err
 	}
-	base, err := columns.Merge(o.FS, o.Dir, p.Base, v.base, v.changed(), uint64(v.seq))
+	base, err := columns.Merge(o.FS, o.Dir, p.Base, v.base, v.toMerge(), uint64(v.seq))
 	if err != nil {
 		return nil, err
 	}
@@ -313,8 +313,8 @@ func removeDerived(o *Options, p *pointer) {
 }
 
 // loggedChanges returns the present state of every resource in the log, in
-// canonical order.
-func (v *view) loggedChanges() []columns.Change {
+// canonical order; counted says what that of a counted one is.
+func (v *view) loggedChanges(counted func(metering.ResourceKey, *changedDays) columns.Change) []columns.Change {
 	all := make([]columns.Change, 0, v.slots)
 	days := map[metering.ResourceKey]*changedDays{}
 	v.logged(nothing, func(c *change) {
@@ -329,16 +329,23 @@ func (v *view) loggedChanges() []columns.Change {
 		days[key].days = append(days[key].days, c.is)
 	})
 	for key, changed := range days {
-		all = append(all, v.changeOf(key, changed))
+		all = append(all, counted(key, changed))
 	}
 	slices.SortFunc(all, func(a, b columns.Change) int { return a.Key.Compare(b.Key) })
 	return all
 }
 
-// changeOf puts the changed days of a counted resource in order.
+// changeOf returns a counted resource whole.
 func (v *view) changeOf(key metering.ResourceKey, changed *changedDays) columns.Change {
+	c := partlyChanged(key, changed)
+	c.Partly, c.Rest = false, v.rest(changed.at)
+	return c
+}
+
+// partlyChanged puts the changed days of a counted resource in order.
+func partlyChanged(key metering.ResourceKey, changed *changedDays) columns.Change {
 	slices.SortFunc(changed.days, func(a, b *folded) int { return int(a.unit.Day) - int(b.unit.Day) })
-	c := columns.Change{Key: key, Rest: v.rest(changed.at)}
+	c := columns.Change{Key: key, Partly: true}
 	for _, f := range changed.days {
 		c.Days, c.Sums = append(c.Days, f.unit.Day), append(c.Sums, f.sums...)
 	}

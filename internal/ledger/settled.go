@@ -127,11 +127,20 @@ func (v *view) changed() *columns.Base {
 	if len(v.log) == 0 && v.recent != nil {
 		return v.recent
 	}
-	fresh := columns.Changed(v.loggedChanges(), uint64(v.seq))
+	fresh := columns.Changed(v.loggedChanges(v.changeOf), uint64(v.seq))
 	if v.recent == nil {
 		return fresh
 	}
 	return v.recent.With(fresh)
+}
+
+// toMerge returns a base in memory of what changed since the base, to be merged over
+// it: where nothing was condensed, counted resources with their changed days only.
+func (v *view) toMerge() *columns.Base {
+	if v.recent != nil {
+		return v.changed()
+	}
+	return columns.Changed(v.loggedChanges(partlyChanged), uint64(v.seq))
 }
 
 // condensed returns what the view shows, with an empty delta.

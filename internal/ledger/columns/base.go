@@ -30,6 +30,10 @@ type Base struct {
 	tagSets texts
 	extras  texts
 
+	// days are those of a counted resource, by its index, that have changed, where it
+	// has no others here.
+	days map[int][]metering.Day
+
 	projections cache
 	refs        atomic.Int32
 	release     func() error // unmaps; nil for a base in memory
@@ -93,6 +97,14 @@ const (
 
 // noRank is the rank of a missing name: behind all others.
 const noRank = 1<<32 - 1
+
+// partly notes that the resource at an index has only some of its days here.
+func (b *Base) partly(res int, days []metering.Day) {
+	if b.days == nil {
+		b.days = map[int][]metering.Day{}
+	}
+	b.days[res] = days
+}
 
 // Resources returns the number of resources.
 func (b *Base) Resources() int { return len(b.ids) }

@@ -234,3 +234,87 @@ func TestSeekFindsTheFirstIndexThatIsNotBelow(t *testing.T) {
 		}
 	}
 }
+
+// someDays draws some days of a counted resource anew, some of which have nothing any
+// more, and notes what the resource is like then.
+func (w *world) someDays(k metering.ResourceKey) Change {
+	c, was := Change{Key: k, Partly: true}, w.is[k]
+	now := Change{Key: k}
+	share := 1 + w.IntN(100)
+	for d := worldStart; d < worldStart+worldDays; d++ {
+		var sums []metering.DaySum
+		if w.IntN(100) < share {
+			sums = w.day(k.Type, d)
+			for i := range sums {
+				if len(was.Sums) > 0 && w.IntN(2) == 0 { // as most stay
+					old, now := was.Sums[w.IntN(len(was.Sums))].Attributes, *sums[i].Attributes
+					now.Texts[metering.Name], now.Tags = old.Texts[metering.Name], old.Tags
+					sums[i].Attributes = &now
+				}
+			}
+			c.Days, c.Sums = append(c.Days, d), append(c.Sums, sums...)
+		} else {
+			for _, s := range was.Sums {
+				if s.Day == d {
+					sums = append(sums, s)
+				}
+			}
+		}
+		now.Sums = append(now.Sums, sums...)
+	}
+	w.is[k] = now
+	return c
+}
+
+// TestMergingChangedDaysIsBuildingFromScratch merges resources of which only some
+// days are told, beside others that are told whole.
+func TestMergingChangedDaysIsBuildingFromScratch(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		w, fs := newWorld(seed, 60), vfs.NewMem()
+		base := merge(t, Build(nil, 0), w.changes(draw(w, 30, 100)), 1)
+		for round := range 8 {
+			changes := w.changes(draw(w, 0, 20))
+			whole := map[metering.ResourceKey]bool{}
+			for _, c := range changes {
+				whole[c.Key] = true
+			}
+			percent := draw(w, 10, 100)
+			for _, k := range w.keys {
+				if k.Type.Measure() == metering.Counted && !whole[k] && w.IntN(100) < percent {
+					changes = append(changes, w.someDays(k))
+				}
+			}
+			slices.SortFunc(changes, func(a, b Change) int { return a.Key.Compare(b.Key) })
+			next := merge(t, base, changes, uint64(round))
+			checkBase(t, w, next)
+			if base = rewritten(t, fs, next); t.Failed() {
+				t.Fatalf("seed %d, round %d", seed, round)
+			}
+			checkBase(t, w, base)
+		}
+	}
+}
+
+// TestMergingADayAfterTheOtherKeepsOneName merges the days of a resource one by one,
+// in order and then anew.
+func TestMergingADayAfterTheOtherKeepsOneName(t *testing.T) {
+	t.Parallel()
+	w, base := newWorld(1, 60), Build(nil, 0)
+	i := slices.IndexFunc(w.keys, func(k metering.ResourceKey) bool { return k.Type.Measure() == metering.Counted })
+	key := w.keys[i]
+	a := &metering.Attributes{}
+	a.Texts[metering.Name], a.Tags = "one", []metering.Tag{{Key: "env", Value: "prod"}}
+	for range 2 {
+		for d := worldStart; d < worldStart+worldDays; d++ {
+			from := d.Start()
+			sums := metering.FoldDay(d, []metering.Window{{From: from, To: from + 1, ID: "w", Quantity: metering.AmountOf(1), Meter: key.Type.Meter("", "", a), Attributes: a}})
+			base = merge(t, base, []Change{{Key: key, Days: []metering.Day{d}, Sums: sums, Partly: true}}, 1)
+		}
+	}
+	if base.DaySumCount() != worldDays || base.names.count() != 2 || base.tagSets.count() != 2 || base.extras.count() > 2 {
+		t.Errorf("%d days, %d names, %d tag sets, %d extras; want %d, and one of each beside the missing one",
+			base.DaySumCount(), base.names.count()-1, base.tagSets.count()-1, base.extras.count()-1, worldDays)
+	}
+	checkRanks(t, base)
+}

@@ -13,10 +13,12 @@ type Change struct {
 	Key      metering.ResourceKey
 	Timeline metering.Timeline // of a resource with states
 	Sums     []metering.DaySum // of a counted resource, by day and meter
-	// Days are those that Sums are about, in order, when Rest has the others;
-	// without Rest, Sums are all.
+	// Days are those that Sums are about, in order, when Rest has the others, or Partly
+	// is set; otherwise Sums are all.
 	Days []metering.Day
 	Rest Rest
+	// Partly says that the others are as they are in what this is merged over.
+	Partly bool
 }
 
 // Rest is a counted resource as a base has it.
@@ -53,7 +55,8 @@ const changesBetweenRests = 512
 
 // Changed returns a base in memory that holds also those resources of which
 // nothing is left, so that it can be merged over another one. The changes are in
-// canonical order, each resource once.
+// canonical order, each resource once. One with resources that changed partly is
+// good for nothing but [Merge].
 func Changed(changes []Change, seq uint64) *Base {
 	b := newBuilder(changes)
 	for i := range changes {
@@ -61,6 +64,9 @@ func Changed(changes []Change, seq uint64) *Base {
 			runtime.Gosched() // a report may be waiting for the processor
 		}
 		if c := &changes[i]; c.Key.Type.Measure() == metering.Counted {
+			if c.Partly {
+				b.base.partly(len(b.base.ids), c.Days)
+			}
 			b.addCounted(c)
 		} else {
 			b.addTimeline(c.Key, c.Timeline)

@@ -68,6 +68,9 @@ func begin() place { return place{ofNames: 1, ofExtras: 1} }
 type run struct {
 	of       *Base
 	from, to place
+	// days is how many day sums the only resource of the run has in the runs that come
+	// next, which have no resources but the days of both bases; 0 in all other runs.
+	days uint32
 }
 
 // newPlan plans a base of prev and fresh; keepGone says what becomes of those of
@@ -84,6 +87,10 @@ func newPlan(prev, fresh *Base, keepGone bool) *plan {
 		key := fresh.groups[g].key(fresh.ids[res])
 		at, found := old.seek(&key)
 		p.add(&old, at)
+		if days, partly := fresh.days[res]; partly && found {
+			p.addDays(&old, &next, days)
+			continue
+		}
 		if found {
 			old.advance(at+1, nil) // what has changed is left out
 		}
@@ -124,6 +131,35 @@ func (p *plan) add(c *cursor, to int) {
 		return
 	}
 	p.runs = append(p.runs, r)
+}
+
+// addDays appends the resource that both cursors stand at: the days that have changed
+// as next has them, and between them all others as old has them.
+func (p *plan) addDays(old, next *cursor, changed []metering.Day) {
+	before, r := *old, run{of: next.base, from: next.at}
+	old.advance(int(old.at[ofResources])+1, nil)
+	w := dayRuns{plan: p, old: dayRun{cursor: &before, end: old.at}, next: dayRun{cursor: &cursor{base: next.base, at: next.at}}}
+	here := *next // its group is opened only if a day is left
+	here.advance(int(here.at[ofResources])+1, nil)
+	w.next.end = here.at
+	w.cut(changed)
+	if len(w.runs) > 0 {
+		next.advance(int(next.at[ofResources])+1, func(g *group) { p.addGroup(g, &r.from, next.at) })
+		r.to = r.from
+		r.to[ofResources]++
+		p.end[ofResources]++
+		for _, days := range w.runs {
+			r.days += days.to[ofCells] - days.from[ofCells]
+		}
+		p.runs = append(p.runs, r)
+		for _, days := range w.runs {
+			for t := range p.end {
+				p.end[t] += int(days.to[t] - days.from[t])
+			}
+		}
+		p.runs = append(p.runs, w.runs...)
+	}
+	*next = here
 }
 
 // addGroup opens a group of the new base, with resources from a place on of a run

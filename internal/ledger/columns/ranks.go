@@ -72,7 +72,7 @@ func (m *rankMerge) compareWithBefore() {
 	for i := range m.runs {
 		switch r := &m.runs[i]; {
 		case r.of == m.prev:
-			m.compareNames(before, r.from[ofNames], from, to)
+			m.compareNames(before, max(before, r.from[ofNames]), from, to)
 			before, from, to = r.to[ofNames], 0, 0
 		case from == 0:
 			from, to = r.from[ofNames], r.to[ofNames]

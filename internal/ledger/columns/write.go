@@ -177,6 +177,10 @@ func (p *plan) writeItemEnds(w *fileWriter) {
 	var into [partCount]uint32
 	for i := range p.runs {
 		r := &p.runs[i]
+		if r.days > 0 {
+			w.moved([]uint32{into[ofCells]}, r.days)
+			continue
+		}
 		from, to := int(r.from[ofResources]), int(r.to[ofResources])
 		for g := r.of.groupOf(from); g < len(r.of.groups) && int(r.of.groups[g].first) < to; g++ {
 			items := ofSegments
