@@ -1,8 +1,10 @@
 package ledger_test
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
+	"runtime/metrics"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -169,3 +171,53 @@ func BenchmarkLateState(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkTraffic sends a day of each of many ports, which have told their traffic
+// for long, and says how large the heap has become at most, as far as it was looked
+// at. To see what that depends on: -ports.days=10.
+func BenchmarkTraffic(b *testing.B) {
+	const ports = 20_000
+	l := open(b, ledger.Options{Dir: b.TempDir(), Clock: noon})
+	defer func() {
+		if err := l.Close(); err != nil {
+			b.Error(err)
+		}
+	}()
+	traffic, _ := metering.ResourceTypeNamed("egress_traffic")
+	day, most := noon().Day()-1000, uint64(0)
+	send := func() {
+		day++
+		var last report.Pending
+		for first := 0; first < ports; first += 1000 {
+			batch := machines(first, 1000)
+			for i := range batch {
+				o := batch[i].Observation
+				o.Kind, o.Resource.Type, o.Multiplier = metering.QuantityObserved, traffic, 0
+				o.Name.ID, o.Attributes, o.Quantity = fmt.Sprint(day, "-", first+i), metering.Attributes{}, metering.AmountOf(1)
+				o.From, o.To, o.Time = day.Start(), (day + 1).Start(), (day + 1).Start()
+				o.Meter = traffic.Meter("", "", &o.Attributes)
+			}
+			var err error
+			if last, err = l.Submit(b.Context(), batch); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if outcomes, err := last.Wait(b.Context()); err != nil || outcomes[0].Rejected != nil {
+			b.Fatal(err, outcomes[0].Rejected)
+		}
+		heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+		metrics.Read(heap)
+		most = max(most, heap[0].Value.Uint64())
+	}
+	for range *portsDays {
+		send()
+	}
+	most = 0
+	for b.Loop() {
+		send()
+	}
+	b.ReportMetric(float64(b.N*ports)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64(most>>20), "MiB")
+}
+
+var portsDays = flag.Int("ports.days", 200, "days that each port has told before, in BenchmarkTraffic")
