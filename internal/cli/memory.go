@@ -126,15 +126,21 @@ func (e *Env) onRest() func() {
 	if e.FreeMemory == nil {
 		return nil
 	}
-	var freeing sync.Mutex
+	return freeing(e.FreeMemory, allocated)
+}
+
+// freeing calls free where enough was allocated since the last time, and is not busy
+// with that.
+func freeing(free func(), allocated func() uint64) func() {
+	var busy sync.Mutex
 	freed := uint64(0) // of what was allocated then
 	return func() {
-		if !freeing.TryLock() {
+		if !busy.TryLock() {
 			return
 		}
-		defer freeing.Unlock()
+		defer busy.Unlock()
 		if allocated() >= freed+worthFreeing {
-			e.FreeMemory()
+			free()
 			freed = allocated()
 		}
 	}

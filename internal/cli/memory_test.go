@@ -69,19 +69,25 @@ func TestMemoryFollowsFlagsThenGosOwnVariables(t *testing.T) {
 }
 
 // TestMemoryIsGivenBackOnceALoadIsOver allocates between rests.
-func TestMemoryIsGivenBackOnceALoadIsOver(t *testing.T) { // not parallel: others allocate, too
-	times := 0
-	env := Env{FreeMemory: func() { times++ }}
-	rest := env.onRest()
-	var kept []byte
-	for i, step := range []struct{ allocate, want int }{{worthFreeing, 1}, {0, 1}, {worthFreeing / 4, 1}, {worthFreeing, 2}} {
-		kept = make([]byte, step.allocate)
+func TestMemoryIsGivenBackOnceALoadIsOver(t *testing.T) {
+	t.Parallel()
+	times, total := 0, uint64(0)
+	rest := freeing(func() { times++ }, func() uint64 { return total })
+	for i, step := range []struct {
+		allocate uint64
+		want     int
+	}{{worthFreeing, 1}, {0, 1}, {worthFreeing - 1, 1}, {1, 2}, {1, 2}} {
+		total += step.allocate
 		if rest(); times != step.want {
 			t.Errorf("step %d: memory was given back %d times, want %d", i, times, step.want)
 		}
 	}
-	_ = kept
 	if (&Env{}).onRest() != nil {
 		t.Error("something is called at rest that gives nothing back")
+	}
+	called := 0
+	kept := make([]byte, worthFreeing) // Go's own count grows by it
+	if (&Env{FreeMemory: func() { called++ }}).onRest()(); called != 1 || len(kept) != worthFreeing {
+		t.Errorf("after %d bytes memory was given back %d times", len(kept), called)
 	}
 }
