@@ -212,3 +212,22 @@ func TestAReportOfATimeBeforeAChangeDoesNotLookAtIt(t *testing.T) {
 		}
 	}
 }
+
+// TestADayOfACountedResourceIsLookedAtWhateverTheClockSays: quantities are not cut
+// off by it.
+func TestADayOfACountedResourceIsLookedAtWhateverTheClockSays(t *testing.T) {
+	t.Parallel()
+	d, o := newDelta(settled{base: columns.Build(nil, 0)}), hourOf(1, 0)
+	if !placeOne(d, o) {
+		t.Fatal("the hour must be folded anew")
+	}
+	for _, now := range []metering.Instant{0, 29 * metering.Second, o.From - 1, o.To} {
+		lines, selected := 0, report.Query{
+			Period: metering.Period{From: o.From.Day(), To: o.From.Day() + 1}, Now: now,
+			Projects: report.Everything[metering.ProjectID](), Regions: report.Everything[metering.RegionID](), Types: report.AllTypes,
+		}
+		if d.view(0).overlay(&selected, func(*columns.ChangedLine) { lines++ }); lines != 1 {
+			t.Errorf("at %v: %d lines, want 1", now, lines)
+		}
+	}
+}

@@ -104,6 +104,7 @@ func drawOptions(drawn *rand.Rand) ledger.Options {
 		Dir:               "store",
 		MergeUnits:        draw(drawn, 0, 3, 7, 20, 1),
 		GroupObservations: draw(drawn, 0, 1, 2, 10),
+		CondensedDaySums:  draw(drawn, 0, 1, 4),
 		CacheBytes:        draw[int64](drawn, 1<<20, 4<<20),
 		MemTableBytes:     draw[int64](drawn, 1<<20, 16<<10, 64<<10),
 	}

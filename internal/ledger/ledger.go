@@ -41,6 +41,10 @@ const (
 	// many observations all is merged, though little may have changed, again and
 	// again.
 	DefaultMergeObservations = 16 << 20
+	// DefaultCondensedDaySums of counted resources may be copied whenever something
+	// is condensed, some 100 MB and a tenth of a second; more only where a merge
+	// would copy more than twice as much.
+	DefaultCondensedDaySums = 1 << 20
 	// IdleMergeUnits and 1/idleMergeShare of the base are worth a merge when
 	// nothing has come for IdleMergeAfter.
 	IdleMergeUnits = 1024
@@ -62,9 +66,9 @@ type Options struct {
 	StrictProjects bool
 	// Retention, when positive, refuses observations of what is longer ago.
 	Retention time.Duration
-	// These replace DefaultMergeUnits, DefaultMergeObservations and
-	// DefaultGroupObservations when positive.
-	MergeUnits, MergeObservations, GroupObservations int
+	// These replace DefaultMergeUnits, DefaultMergeObservations,
+	// DefaultGroupObservations and DefaultCondensedDaySums when positive.
+	MergeUnits, MergeObservations, GroupObservations, CondensedDaySums int
 	// CacheBytes and MemTableBytes replace DefaultCacheBytes and
 	// DefaultMemTableBytes when positive.
 	CacheBytes, MemTableBytes int64
@@ -166,6 +170,7 @@ func (o *Options) fill() {
 	positive(&o.MergeUnits, DefaultMergeUnits)
 	positive(&o.MergeObservations, DefaultMergeObservations)
 	positive(&o.GroupObservations, DefaultGroupObservations)
+	positive(&o.CondensedDaySums, DefaultCondensedDaySums)
 	positive(&o.CacheBytes, DefaultCacheBytes)
 	positive(&o.MemTableBytes, DefaultMemTableBytes)
 	if o.MinFreeBytes == 0 {

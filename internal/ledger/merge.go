@@ -75,9 +75,9 @@ func (s *sequencer) considerMerge() {
 		s.delta.compact(len(s.merge.running.log))
 	case units < s.merge.postponed || units < o.MergeUnits && !long:
 		s.delta.compact(0)
-	case !long && !s.delta.worthCondensing() && units < manyUnits*o.MergeUnits:
+	case !long && !s.delta.worthCondensing(o.CondensedDaySums) && units < manyUnits*o.MergeUnits:
 		s.delta.compact(0) // for a merge, it is soon
-	case !long && !s.delta.worthCondensing():
+	case !long && !s.delta.worthCondensing(o.CondensedDaySums):
 		s.beginMerge()
 	case !long && !worthMerging(s.delta.base.Resources(), s.delta.recentResources()+units, o.MergeUnits):
 		s.beginCondensing()
@@ -93,17 +93,14 @@ const manyUnits = 2
 // worthCondensing reports whether to condense what has changed copies less than half
 // of what a merge does: a counted resource is copied with all of its days, so that
 // of many which change each hour, with a long history, all are copied each time, and
-// in memory.
-func (d *delta) worthCondensing() bool {
+// in memory. To copy few does not matter.
+func (d *delta) worthCondensing(few int) bool {
 	copied := d.copied
 	if d.recent != nil {
 		copied += d.recent.DaySumCount()
 	}
-	return 2*copied < d.base.Segments()+d.base.DaySumCount() || copied < fewDaySums
+	return copied < few || 2*copied < d.base.Segments()+d.base.DaySumCount()
 }
-
-// fewDaySums take some 100 MB while they are copied, and a tenth of a second.
-const fewDaySums = 1 << 20
 
 // worthMerging reports whether what has changed of a base should become part of a
 // new one rather than be condensed once more. Until a merge, each condensing copies

@@ -56,7 +56,7 @@ type changedDays struct {
 // irrelevant reports whether no line of the change's resource is selected, or all
 // are as they were settled.
 func (b *overlayBuilder) irrelevant(c *change) bool {
-	if c.since >= b.to || !b.q.Projects.Contains(c.project) {
+	if c.since > 0 && c.since >= b.to || !b.q.Projects.Contains(c.project) {
 		return true
 	}
 	u := &c.is.unit

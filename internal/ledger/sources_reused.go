@@ -123,13 +123,15 @@ func (b *sourceBook) reusedIDs(in metering.Period, scope report.Scope, visit fun
 	found := map[metering.ObservationName]report.ReusedID{}
 	b.mu.RLock()
 	for _, u := range b.mu.reused {
-		if in.From >= in.To || u.First.Day() >= in.To || u.Last.Day() < in.From || !scope.Contains(u.Resource) {
-			continue
+		if in.From < in.To && scope.Contains(u.Resource) {
+			found[u.Name] = u.Join(found[u.Name])
 		}
-		found[u.Name] = u.Join(found[u.Name])
 	}
 	b.mu.RUnlock()
 	for _, u := range slices.SortedFunc(maps.Values(found), report.ReusedID.Compare) {
+		if u.First.Day() >= in.To || u.Last.Day() < in.From {
+			continue
+		}
 		if err := visit(report.FindingOfReuse(&u)); err != nil {
 			return err
 		}
