@@ -137,7 +137,9 @@ func (l *loading) startReaders(ctx context.Context, a *asked) (stop func() error
 	if err := command.Start(); err != nil {
 		return nil, err
 	}
-	_, err = in.Write(ask)
+	if _, err := in.Write(ask); err != nil {
+		return nil, fmt.Errorf("readers: %w", errors.Join(err, in.Close(), command.Wait()))
+	}
 	return func() error {
 		if err := errors.Join(in.Close(), command.Wait()); err != nil {
 			return fmt.Errorf("readers: %w", err)
@@ -146,7 +148,7 @@ func (l *loading) startReaders(ctx context.Context, a *asked) (stop func() error
 		err := json.Unmarshal(answers.Bytes(), &waited)
 		a.Projects, a.Fleets = append(a.Projects, waited.Projects...), append(a.Fleets, waited.Fleets...)
 		return err
-	}, err
+	}, nil
 }
 
 // read is the program as readers: it asks what in tells until in ends, and writes

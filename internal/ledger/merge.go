@@ -75,10 +75,12 @@ func (s *sequencer) considerMerge() {
 		s.delta.compact(len(s.merge.running.log))
 	case units < s.merge.postponed || units < o.MergeUnits && !long:
 		s.delta.compact(0)
-	case !long && !s.delta.worthCondensing(o.CondensedDaySums) && units < manyUnits*o.MergeUnits:
-		s.delta.compact(0) // for a merge, it is soon
 	case !long && !s.delta.worthCondensing(o.CondensedDaySums):
-		s.beginMerge()
+		if units < manyUnits*o.MergeUnits {
+			s.delta.compact(0) // it is too soon for a merge
+		} else {
+			s.beginMerge()
+		}
 	case !long && !worthMerging(s.delta.base.Resources(), s.delta.recentResources()+units, o.MergeUnits):
 		s.beginCondensing()
 	default:

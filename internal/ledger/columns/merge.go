@@ -134,32 +134,28 @@ func (p *plan) add(c *cursor, to int) {
 }
 
 // addDays appends the resource that both cursors stand at: the days that have changed
-// as next has them, and between them all others as old has them.
+// as next has them, and between them all others as old has them. Of one without days
+// nothing is left.
 func (p *plan) addDays(old, next *cursor, changed []metering.Day) {
-	before, r := *old, run{of: next.base, from: next.at}
+	w := dayRuns{old: dayRun{base: old.base, at: old.at}, next: dayRun{base: next.base, at: next.at}}
+	r, of := run{of: next.base, from: next.at, to: next.at}, &next.base.groups[next.group]
 	old.advance(int(old.at[ofResources])+1, nil)
-	w := dayRuns{plan: p, old: dayRun{cursor: &before, end: old.at}, next: dayRun{cursor: &cursor{base: next.base, at: next.at}}}
-	here := *next // its group is opened only if a day is left
-	here.advance(int(here.at[ofResources])+1, nil)
-	w.next.end = here.at
-	w.cut(changed)
-	if len(w.runs) > 0 {
-		next.advance(int(next.at[ofResources])+1, func(g *group) { p.addGroup(g, &r.from, next.at) })
-		r.to = r.from
-		r.to[ofResources]++
-		p.end[ofResources]++
-		for _, days := range w.runs {
-			r.days += days.to[ofCells] - days.from[ofCells]
+	next.advance(int(next.at[ofResources])+1, nil)
+	w.old.end, w.next.end = old.at, next.at
+	if w.cut(changed); len(w.runs) == 0 {
+		return
+	}
+	p.addGroup(of, &r.from, r.from)
+	r.to[ofResources]++
+	for _, days := range w.runs {
+		r.days += days.to[ofCells] - days.from[ofCells]
+	}
+	for _, r := range append([]run{r}, w.runs...) {
+		for t := range p.end {
+			p.end[t] += int(r.to[t] - r.from[t])
 		}
 		p.runs = append(p.runs, r)
-		for _, days := range w.runs {
-			for t := range p.end {
-				p.end[t] += int(days.to[t] - days.from[t])
-			}
-		}
-		p.runs = append(p.runs, w.runs...)
 	}
-	*next = here
 }
 
 // addGroup opens a group of the new base, with resources from a place on of a run

@@ -9,7 +9,6 @@ import "github.com/meterbook/meterbook/internal/metering"
 //	next    . . 3 . . 6 .      3 and 6 have changed; had 5 changed, too, it would be gone
 //	runs    1-2|3|4-5|6|7
 type dayRuns struct {
-	*plan
 	old, next   dayRun
 	runs        []run
 	name, extra []byte // of the last run: what is alike is stored once
@@ -17,8 +16,8 @@ type dayRuns struct {
 
 // dayRun is the days of one base that are still to be taken.
 type dayRun struct {
-	*cursor       // before them
-	end     place // behind the resource's last one
+	base    *Base
+	at, end place // before them, and behind the resource's last one
 }
 
 func (d *dayRun) day() (day metering.Day, more bool) {
