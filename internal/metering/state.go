@@ -134,43 +134,18 @@ func (t *Timeline) extend(from Minute, is *Description) {
 // placeLate inserts a state before the last boundary; every boundary is the
 // start or the end of a segment.
 func (t Timeline) placeLate(from Minute, is *Description) (Timeline, bool) {
-	i := 0 // the first segment that ends after from
-	for i < len(t.Segments) && t.Segments[i].To <= from {
-		if t.Segments[i].To == from {
+	next := t.LastBoundary // the first boundary behind from
+	for _, s := range t.Segments {
+		switch {
+		case s.From == from || s.To == from:
 			return t, false
+		case s.From > from:
+			next = min(next, s.From)
+		case s.To > from:
+			next = min(next, s.To)
 		}
-		i++
 	}
-	if i == len(t.Segments) {
-		Bug("minute %d lies behind all segments but not behind the last boundary %d", from, t.LastBoundary)
-	}
-	next := t.Segments[i]
-	out := append(make([]Segment, 0, len(t.Segments)+2), t.Segments[:i]...)
-	switch {
-	case next.From == from:
-		return t, false
-	case next.From > from: // it was not there
-		if is == nil || same(is, next.Is) {
-			return t, false // a boundary would be hidden
-		}
-		out = append(out, Segment{From: from, To: next.From, Is: is})
-		out = append(out, t.Segments[i:]...)
-	default: // next is cut in two: the new state holds until next's end
-		var after *Description // what holds from next's end on
-		if i+1 < len(t.Segments) && t.Segments[i+1].From == next.To {
-			after = t.Segments[i+1].Is
-		}
-		if same(is, next.Is) || same(is, after) {
-			return t, false // a boundary would be hidden
-		}
-		out = append(out, Segment{From: next.From, To: from, Is: next.Is})
-		if is != nil {
-			out = append(out, Segment{From: from, To: next.To, Is: is})
-		}
-		out = append(out, t.Segments[i+1:]...)
-	}
-	t.Segments = out
-	return t, true
+	return t.paint(Segment{From: from, To: next, Is: is}, true), true
 }
 
 // Revise returns the timeline after states that hold from one minute on came late
@@ -197,11 +172,17 @@ func (t Timeline) Revise(at Minute, states []State) (revised Timeline, ok bool) 
 	case next == Open:
 		t.LastBoundary = at
 	}
-	t.Segments = painted(t.Segments, Segment{From: at, To: next, Is: is})
-	if told > 0 && !t.bounds(at) || next != Open && !t.bounds(next) {
+	return t.paint(Segment{From: at, To: next, Is: is}, told > 0), true
+}
+
+// paint returns the timeline with a segment over it, from one boundary to the next;
+// begins says whether a state still makes the first one. Is may be nil.
+func (t Timeline) paint(over Segment, begins bool) Timeline {
+	t.Segments = painted(t.Segments, over)
+	if begins && !t.bounds(over.From) || over.To != Open && !t.bounds(over.To) {
 		t.Hidden = true
 	}
-	return t, true
+	return t
 }
 
 // before returns what held in the minute before one.
@@ -219,9 +200,14 @@ func (t *Timeline) bounds(m Minute) bool {
 	return slices.ContainsFunc(t.Segments, func(s Segment) bool { return s.From == m || s.To == m })
 }
 
-// painted returns segments, in order, with another one over them. Its Is may be nil.
+// painted returns segments, in order, with another one over them.
 func painted(segments []Segment, over Segment) []Segment {
-	out := make([]Segment, 0, len(segments)+2)
+	first, _ := slices.BinarySearchFunc(segments, over.From, func(s Segment, m Minute) int { return cmp.Compare(s.To, m) })
+	beside := first // behind the last one that touches it
+	for beside < len(segments) && segments[beside].From <= over.To {
+		beside++
+	}
+	out := append(make([]Segment, 0, len(segments)+2), segments[:first]...)
 	add := func(s Segment) {
 		if s.From >= s.To || s.Is == nil {
 			return
@@ -232,14 +218,14 @@ func painted(segments []Segment, over Segment) []Segment {
 		}
 		out = append(out, s)
 	}
-	for _, s := range segments {
+	for _, s := range segments[first:beside] {
 		add(Segment{From: s.From, To: min(s.To, over.From), Is: s.Is})
 	}
 	add(over)
-	for _, s := range segments {
+	for _, s := range segments[first:beside] {
 		add(Segment{From: max(s.From, over.To), To: s.To, Is: s.Is})
 	}
-	return out
+	return append(out, segments[beside:]...)
 }
 
 // same reports whether two states are alike, nil being that it is not there.
