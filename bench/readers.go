@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -115,8 +114,8 @@ type questions struct {
 	Fleet    []byte   // a month of the whole fleet
 }
 
-// startReaders lets another process ask until stop is called, which appends the
-// waiting times to a.
+// startReaders lets another process ask, from before it returns until stop is
+// called, which appends the waiting times to a.
 func (l *loading) startReaders(ctx context.Context, a *asked) (stop func() error, err error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -132,27 +131,31 @@ func (l *loading) startReaders(ctx context.Context, a *asked) (stop func() error
 	if err != nil {
 		return nil, err
 	}
-	var answers bytes.Buffer
-	command.Stdout = &answers
+	out, err := command.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
 	if err := command.Start(); err != nil {
 		return nil, err
 	}
-	if _, err := in.Write(ask); err != nil {
+	told := json.NewDecoder(out)
+	_, err = in.Write(ask)
+	if err := errors.Join(err, told.Decode(&asked{})); err != nil {
 		return nil, fmt.Errorf("readers: %w", errors.Join(err, in.Close(), command.Wait()))
 	}
 	return func() error {
-		if err := errors.Join(in.Close(), command.Wait()); err != nil {
+		var waited asked
+		if err := errors.Join(in.Close(), told.Decode(&waited), command.Wait()); err != nil {
 			return fmt.Errorf("readers: %w", err)
 		}
-		var waited asked
-		err := json.Unmarshal(answers.Bytes(), &waited)
 		a.Projects, a.Fleets = append(a.Projects, waited.Projects...), append(a.Fleets, waited.Fleets...)
-		return err
+		return nil
 	}, nil
 }
 
-// read is the program as readers: it asks what in tells until in ends, and writes
-// how long it waited.
+// read is the program as readers: it asks what in tells until in ends, each
+// question once at least. It writes how long it waited: for the first answers as
+// soon as they are there, for all at the end.
 func read(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -162,27 +165,37 @@ func read(ctx context.Context, in io.Reader, out io.Writer) error {
 		return err
 	}
 	r := &readers{questions: q, server: newClient(q.URL)}
+	r.first.Add(2)
 	r.all.Go(func() {
 		r.every(ctx, time.Second/projectMonthsPerSecond, &r.mu.Projects, func(i int) []byte { return q.Projects[i%len(q.Projects)] })
 	})
 	r.all.Go(func() {
 		r.every(ctx, time.Second/fleetMonthsPerSecond, &r.mu.Fleets, func(int) []byte { return q.Fleet })
 	})
-	_, err := told.Token() // nothing comes but the end
+	answers := json.NewEncoder(out)
+	r.first.Wait()
+	r.mu.Lock()
+	err := answers.Encode(r.mu.asked)
+	r.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	_, err = told.Token() // nothing comes but the end
 	cancel()
 	r.all.Wait()
 	if !errors.Is(err, io.EOF) || r.mu.err != nil {
 		return errors.Join(err, r.mu.err)
 	}
-	return json.NewEncoder(out).Encode(r.mu.asked)
+	return answers.Encode(r.mu.asked)
 }
 
 // readers ask at fixed times, whether earlier answers have come or not.
 type readers struct {
 	questions
 	*server
-	all sync.WaitGroup
-	mu  struct {
+	all   sync.WaitGroup
+	first sync.WaitGroup // until each question was answered once
+	mu    struct {
 		sync.Mutex
 		asked
 		err error
@@ -192,9 +205,12 @@ type readers struct {
 // every asks one question each interval until the context ends.
 func (r *readers) every(ctx context.Context, interval time.Duration, into *timings, body func(i int) []byte) {
 	due := time.Now()
-	for i := 0; ctx.Err() == nil; i++ {
+	for i := 0; i == 0 || ctx.Err() == nil; i++ {
 		asking := due
 		r.all.Go(func() {
+			if i == 0 {
+				defer r.first.Done()
+			}
 			_, err := r.ask(context.WithoutCancel(ctx), body(i))
 			took := time.Since(asking)
 			r.mu.Lock()
