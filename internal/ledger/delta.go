@@ -134,24 +134,25 @@ func (d *delta) put(f *folded) {
 
 // place adds one observation to a unit, as it is now; false: that cannot be done
 // without others, and nothing has changed.
-func (d *delta) place(t *tracked, o *metering.Observation) (ok bool) {
-	f := &folded{unit: t.now.unit}
+func (d *delta) place(t *tracked, o *metering.Observation) bool {
 	own := t.entry >= d.shown // no view has the unit as it is: it need not be copied
+	is, ok := folded{unit: t.now.unit}, false
 	if o.Kind == metering.QuantityObserved {
 		w := o.Window()
 		if own && metering.ExtendDay(t.now.sums, &w) {
 			return true
 		}
-		f.sums, ok = metering.PlaceWindow(t.now.sums, &w)
+		is.sums, ok = metering.PlaceWindow(t.now.sums, &w)
 	} else {
 		s := o.State()
 		if own && t.now.timeline.Append(&s) {
 			return true
 		}
-		f.timeline, ok = t.now.timeline.Place(&s)
+		is.timeline, ok = t.now.timeline.Place(&s)
 	}
 	if ok {
-		d.set(t, f, changedFrom(&f.unit, o.Begins()))
+		f := is // on the heap, where it is kept only
+		d.set(t, &f, changedFrom(&f.unit, o.Begins()))
 	}
 	return ok
 }
