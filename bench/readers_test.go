@@ -2,13 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 )
 
-// A small fleet is sent before a second has passed.
+// A small fleet is sent before the readers have begun; an interrupt may come as soon.
 func TestReadersAskEachQuestionOnceHoweverShortTheyAreWanted(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -19,21 +20,22 @@ func TestReadersAskEachQuestionOnceHoweverShortTheyAreWanted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
-	if err := read(t.Context(), bytes.NewReader(told), &out); err != nil {
-		t.Fatal(err)
-	}
-	var first, all asked
-	answers := json.NewDecoder(&out)
-	if err := answers.Decode(&first); err != nil {
-		t.Fatal(err)
-	}
-	if err := answers.Decode(&all); err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range []asked{first, all} {
-		if len(a.Projects) == 0 || len(a.Fleets) == 0 {
-			t.Errorf("%d months of projects and %d of the fleet were answered", len(a.Projects), len(a.Fleets))
+	interrupted, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	for name, ctx := range map[string]context.Context{"nothing else": t.Context(), "interrupted": interrupted} {
+		var out bytes.Buffer
+		if err := read(ctx, bytes.NewReader(told), &out); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		answers := json.NewDecoder(&out)
+		for range 2 { // at first, and at the end
+			var a asked
+			if err := answers.Decode(&a); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if len(a.Projects) == 0 || len(a.Fleets) == 0 {
+				t.Errorf("%s: %d months of projects and %d of the fleet were answered", name, len(a.Projects), len(a.Fleets))
+			}
 		}
 	}
 }

@@ -136,23 +136,25 @@ func (d *delta) put(f *folded) {
 // without others, and nothing has changed.
 func (d *delta) place(t *tracked, o *metering.Observation) bool {
 	own := t.entry >= d.shown // no view has the unit as it is: it need not be copied
-	is, ok := folded{unit: t.now.unit}, false
+	var timeline metering.Timeline
+	var sums []metering.DaySum
+	ok := false
 	if o.Kind == metering.QuantityObserved {
 		w := o.Window()
 		if own && metering.ExtendDay(t.now.sums, &w) {
 			return true
 		}
-		is.sums, ok = metering.PlaceWindow(t.now.sums, &w)
+		sums, ok = metering.PlaceWindow(t.now.sums, &w)
 	} else {
 		s := o.State()
 		if own && t.now.timeline.Append(&s) {
 			return true
 		}
-		is.timeline, ok = t.now.timeline.Place(&s)
+		timeline, ok = t.now.timeline.Place(&s)
 	}
 	if ok {
-		f := is // on the heap, where it is kept only
-		d.set(t, &f, changedFrom(&f.unit, o.Begins()))
+		unit := t.now.unit
+		d.set(t, &folded{unit: unit, timeline: timeline, sums: sums}, changedFrom(&unit, o.Begins()))
 	}
 	return ok
 }

@@ -50,7 +50,7 @@ func (s *sequencer) newGroup(requests []*request) *group {
 	for _, r := range requests {
 		n, size = n+len(r.items), size+r.size
 	}
-	g := &group{s: s, batch: s.db.NewBatchWithSize(size+n*observationOverhead, pebble.WithMaxRetainedSizeBytes(retainedBatch))}
+	g := &group{s: s, batch: s.db.NewBatchWithSize(size + n*observationOverhead)}
 	s.workspace.lend(g, n)
 	return g
 }
@@ -102,10 +102,6 @@ func (w *workspace) giveBack(g *group) {
 // observationOverhead is about what a commit takes for an observation besides its
 // value, in bytes: its key, its id entry, its share of the journal.
 const observationOverhead = 192
-
-// retainedBatch is what most commits take at most, in bytes: their memory serves the
-// next ones.
-const retainedBatch = 8 << 20
 
 // take decides about one observation and, if it is accepted, adds it.
 func (g *group) take(it *item) report.Outcome {
