@@ -164,6 +164,9 @@ func (g *group) place() {
 
 // place folds the run into its unit; what cannot be folded so is late.
 func (r *unitRun) place(d *delta) {
+	if r.late != nil && d.takeBack(r.now, r.late) {
+		r.late = nil
+	}
 	for _, k := range r.told {
 		o := k.entry.item.Observation
 		if k.entry.Retracted || r.late == nil && d.place(r.now, o) {

@@ -42,10 +42,16 @@ type delta struct {
 }
 
 // size is about that of a change in memory, in segments of 16 bytes.
-func (f *folded) size() int { return len(f.timeline.Segments) + daySumSize*len(f.sums) }
+func (f *folded) size() int {
+	size := len(f.timeline.Segments) + daySumSize*len(f.sums)
+	for i := range f.sums {
+		size += len(f.sums[i].Windows) / 16
+	}
+	return size
+}
 
-// daySumSize is the size of a day sum with its spans, in segments.
-const daySumSize = 16
+// daySumSize is the size of a day sum without its windows, in segments.
+const daySumSize = 8
 
 // maxStaleSegments bounds the memory of changes that nobody needs any more: of a
 // resource with a long history, or a day with many meters, each change has all of
@@ -77,7 +83,7 @@ func (d *delta) current(u layout.Unit) *tracked {
 	}
 	t := &tracked{since: metering.Open, at: d.find(u.Resource), entry: notLogged, now: &folded{unit: u}}
 	if u.Resource.Type.Measure() == metering.Counted {
-		t.now.sums = d.daySums(t.at, metering.Period{From: u.Day, To: u.Day + 1})
+		t.now.sums = d.day(t.at, u.Day)
 	} else {
 		t.now.timeline = d.timeline(t.at)
 	}
@@ -132,6 +138,28 @@ func (d *delta) put(f *folded) {
 	d.set(t, f, 0)
 }
 
+// takeBack takes back what was retracted; false: that cannot be done without the
+// observations, and nothing has changed.
+func (d *delta) takeBack(t *tracked, r *refold) bool {
+	if r.whole || len(r.added) > 0 || len(r.begins) != len(r.retracted) {
+		return false
+	}
+	rest := *t.now
+	for _, begin := range r.begins {
+		ok := false
+		if rest.unit.Resource.Type.Measure() == metering.Counted {
+			rest.sums, ok = metering.TakeBackWindow(rest.sums, begin)
+		} else {
+			rest.timeline, ok = rest.timeline.TakeBack(metering.FirstMinute(begin))
+		}
+		if !ok {
+			return false
+		}
+	}
+	d.set(t, &rest, changedFrom(&rest.unit, r.since))
+	return true
+}
+
 // place adds one observation to a unit, as it is now; false: that cannot be done
 // without others, and nothing has changed.
 func (d *delta) place(t *tracked, o *metering.Observation) bool {
@@ -147,7 +175,7 @@ func (d *delta) place(t *tracked, o *metering.Observation) bool {
 		sums, ok = metering.PlaceWindow(t.now.sums, &w)
 	} else {
 		s := o.State()
-		if own && t.now.timeline.Append(&s) {
+		if own && metering.FirstMinute(s.At) >= t.since && t.now.timeline.Append(&s) {
 			return true
 		}
 		timeline, ok = t.now.timeline.Place(&s)

@@ -49,25 +49,34 @@ func (s *settled) timeline(at standing) metering.Timeline {
 	return metering.Timeline{}
 }
 
+// daySums returns the sums of a period, without their windows.
 func (s *settled) daySums(at standing, in metering.Period) []metering.DaySum {
-	switch {
-	case at.recent != columns.NotFound:
-		return s.recent.DaySums(int(at.recent), in)
-	case at.base != columns.NotFound:
-		return s.base.DaySums(int(at.base), in)
+	rest := s.rest(at)
+	if rest.Base == nil {
+		return nil
 	}
-	return nil
+	return rest.Base.DaySums(rest.Res, in)
 }
 
 // rest returns where a counted resource is as it was settled.
 func (s *settled) rest(at standing) columns.Rest {
-	switch {
-	case at.recent != columns.NotFound:
-		return columns.Rest{Base: s.recent, Res: int(at.recent)}
-	case at.base != columns.NotFound:
-		return columns.Rest{Base: s.base, Res: int(at.base)}
+	if at.recent != columns.NotFound {
+		return columns.Rest{Base: s.recent, Res: int(at.recent), Changed: true}
 	}
-	return columns.Rest{}
+	return s.under(at)
+}
+
+// under returns where a counted resource is as the base has it.
+func (s *settled) under(at standing) columns.Rest {
+	if at.base == columns.NotFound {
+		return columns.Rest{}
+	}
+	return columns.Rest{Base: s.base, Res: int(at.base)}
+}
+
+// day returns the sums of one day with what is known of their windows.
+func (s *settled) day(at standing, day metering.Day) []metering.DaySum {
+	return s.rest(at).Day(day, s.under(at))
 }
 
 // recentResources returns how many resources have changed since the base, as far

@@ -170,15 +170,16 @@ func (v *verifier) settle(f *unitFold) {
 		if f.closed.found {
 			v.inEffect(f)
 		}
-		v.compareTimeline(f.unit, f.closed.Timeline.Continue(f.states))
+		v.compareTimeline(f.unit, f.closed.Timeline.Continue(f.states), f.closed.found)
 	case !f.closed.found: // otherwise its days were compared with the record
 		v.Days++
 		v.compareDay(f.unit, metering.FoldDay(f.unit.Day, f.windows))
 	}
 }
 
-// compareTimeline compares a timeline with the one that reports show.
-func (v *verifier) compareTimeline(u layout.Unit, want metering.Timeline) {
+// compareTimeline compares a timeline with the one that reports show. A closed record
+// does not say which boundary is hidden.
+func (v *verifier) compareTimeline(u layout.Unit, want metering.Timeline, closed bool) {
 	var stored metering.Timeline
 	if v.audit != nil {
 		stored = v.audit.Timeline(u.Resource)
@@ -187,6 +188,9 @@ func (v *verifier) compareTimeline(u layout.Unit, want metering.Timeline) {
 		stored = f.timeline
 	} else if changed || v.audit == nil {
 		return
+	}
+	if closed && want.Hidden == metering.ManyHidden {
+		want.Hidden = stored.Hidden
 	}
 	if is, should, differs := timelineDifference(&stored, &want); differs {
 		v.differ(checkUsage, resourceText(u.Resource), is, should)
@@ -205,6 +209,12 @@ func (v *verifier) compareDay(u layout.Unit, want []metering.DaySum) {
 	}
 	if !slices.EqualFunc(stored, want, sameDaySum) {
 		v.differ(checkUsage, unitText(u), sumsText(stored), sumsText(want))
+		return
+	}
+	for i := range want {
+		if !stored[i].Agrees(&want[i]) {
+			v.differ(checkUsage, unitText(u), windowsText(&stored[i]), windowsText(&want[i]))
+		}
 	}
 }
 

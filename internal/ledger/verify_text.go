@@ -37,8 +37,8 @@ func unitText(u layout.Unit) string {
 	return resourceText(u.Resource)
 }
 
-// timelineDifference says in what two timelines differ. Of Hidden more than
-// necessary may be set: that only costs a fold.
+// timelineDifference says in what two timelines differ. Hidden and Shared may say more
+// than necessary: that only costs looking at the observations.
 func timelineDifference(stored, want *metering.Timeline) (is, should string, differs bool) {
 	for i := range max(len(stored.Segments), len(want.Segments)) {
 		if i >= len(stored.Segments) || i >= len(want.Segments) || !sameSegment(&stored.Segments[i], &want.Segments[i]) {
@@ -50,8 +50,10 @@ func timelineDifference(stored, want *metering.Timeline) (is, should string, dif
 		return knownText(stored), knownText(want), true
 	case stored.Known && stored.LastBoundary != want.LastBoundary:
 		return knownText(stored), knownText(want), true
-	case want.Hidden && !stored.Hidden:
-		return "no hidden boundary", "a hidden boundary", true
+	case stored.Hidden != want.Hidden && stored.Hidden != metering.ManyHidden:
+		return hiddenText(stored), hiddenText(want), true
+	case want.Shared && !stored.Shared:
+		return "each state with a minute of its own", "several states that share a minute", true
 	}
 	return "", "", false
 }
@@ -65,6 +67,16 @@ func knownText(t *metering.Timeline) string {
 		return "no states"
 	}
 	return "last boundary " + minuteText(t.LastBoundary)
+}
+
+func hiddenText(t *metering.Timeline) string {
+	switch t.Hidden {
+	case metering.NoneHidden:
+		return "no hidden boundary"
+	case metering.ManyHidden:
+		return "several hidden boundaries"
+	}
+	return "a hidden boundary " + minuteText(t.Hidden)
 }
 
 func minuteText(m metering.Minute) string {
@@ -98,6 +110,10 @@ func attributesText(a *metering.Attributes) string {
 		fmt.Fprintf(&b, " tag %q=%q", t.Key, t.Value)
 	}
 	return b.String()
+}
+
+func windowsText(s *metering.DaySum) string {
+	return fmt.Sprintf("%s of the windows %x", meterText(&s.Meter), []byte(s.Windows))
 }
 
 func sumsText(sums []metering.DaySum) string {

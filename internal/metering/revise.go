@@ -32,6 +32,9 @@ func ReviseDay(sums []DaySum, was, is []Window) (revised []DaySum, ok bool) {
 			return sums, false
 		}
 	}
+	for i := range revised {
+		revised[i].Windows = nil
+	}
 	return revised, true
 }
 
@@ -57,7 +60,7 @@ func takeOut(sums []DaySum, w *Window, later, is []Window) bool {
 	if w.From == s.First || w.To == s.Last || s.Sum.Compare(w.Quantity) < 0 || !slices.ContainsFunc(later, stays) {
 		return false
 	}
-	s.Sum = s.Sum.less(w.Quantity) // what is covered may have become less: to take more for it is never wrong
+	s.Sum = s.Sum.less(w.Quantity)
 	return true
 }
 
@@ -97,29 +100,8 @@ func revise(sums []DaySum, before, w *Window) ([]DaySum, bool) {
 	case !s.Attributes.Equal(w.Attributes):
 		return sums, false // it may be the latest or not
 	}
-	s.covered = s.coverAlso(w)
 	s.Sum, s.First, s.Last = s.Sum.Add(w.Quantity), min(s.First, w.From), max(s.Last, w.To)
 	return sums, true
-}
-
-// coverAlso returns what the windows cover together with another one, which may
-// overlap them.
-func (s *DaySum) coverAlso(w *Window) []windowSpan {
-	covered := slices.Clone(s.covered)
-	if covered == nil {
-		covered = []windowSpan{{s.First, s.Last}}
-	}
-	covered = append(covered, windowSpan{w.From, w.To})
-	slices.SortFunc(covered, func(a, b windowSpan) int { return cmp.Compare(a.from, b.from) })
-	joined := covered[:1]
-	for _, span := range covered[1:] {
-		if last := &joined[len(joined)-1]; span.from <= last.to {
-			last.to = max(last.to, span.to)
-		} else {
-			joined = append(joined, span)
-		}
-	}
-	return bounded(joined)
 }
 
 // less returns a - b, which must not be negative.

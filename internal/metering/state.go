@@ -68,11 +68,22 @@ type Timeline struct {
 	LastBoundary Minute
 	// Known is false for a resource without any state.
 	Known bool
-	// Hidden is set when some state left no boundary in Segments (it repeated
-	// what held, or deleted what was not there), so that a late state cannot be
-	// placed without looking at the observations again.
-	Hidden bool
+	// Hidden is the minute from which on a state holds that left no boundary in
+	// Segments: it repeated what held, or deleted what was not there. It is
+	// NoneHidden where each state left one, and ManyHidden where several did not, so
+	// that a late state cannot be placed without looking at the observations again.
+	Hidden Minute
+	// Shared is set when several states held from one minute on, so that one of them
+	// cannot be taken back without looking at the observations again.
+	Shared bool
 }
+
+// What Timeline.Hidden is when it is no minute. A timeline that is said to hide more
+// than it does, or to share, only costs looking at the observations.
+const (
+	NoneHidden Minute = 0
+	ManyHidden        = Open
+)
 
 // FoldStates computes the timeline of one resource from the set of its states.
 // It sorts states in place; their order does not matter.
@@ -87,6 +98,7 @@ func (t Timeline) Continue(states []State) Timeline {
 	for i := range states {
 		from := FirstMinute(states[i].At)
 		if i+1 < len(states) && FirstMinute(states[i+1].At) == from {
+			t.Shared = true
 			continue // a later state holds at the same sample
 		}
 		t.extend(from, states[i].Is)
@@ -96,7 +108,7 @@ func (t Timeline) Continue(states []State) Timeline {
 
 // Place adds one state to a timeline without looking at the observations again.
 // ok is false when that is impossible: the state shares its minute with another
-// one, or comes before a hidden boundary; then fold anew. The receiver is not
+// one, or comes before one of several hidden boundaries; then fold anew. The receiver is not
 // changed and shares no memory that later calls write.
 func (t Timeline) Place(s *State) (placed Timeline, ok bool) {
 	from := FirstMinute(s.At)
@@ -105,7 +117,7 @@ func (t Timeline) Place(s *State) (placed Timeline, ok bool) {
 		t.Segments = slices.Clone(t.Segments)
 		t.extend(from, s.Is)
 		return t, true
-	case t.Hidden || from == t.LastBoundary:
+	case t.Hidden == ManyHidden || from == t.Hidden || from == t.LastBoundary:
 		return t, false
 	}
 	return t.placeLate(from, s.Is)
@@ -120,7 +132,7 @@ func (t *Timeline) extend(from Minute, is *Description) {
 	}
 	t.LastBoundary, t.Known = from, true
 	if same(held, is) {
-		t.Hidden = true
+		t.hide(from)
 		return
 	}
 	if last != nil {
@@ -131,10 +143,22 @@ func (t *Timeline) extend(from Minute, is *Description) {
 	}
 }
 
-// placeLate inserts a state before the last boundary; every boundary is the
-// start or the end of a segment.
+// hide notes that a state holds from a minute on without a boundary in Segments.
+func (t *Timeline) hide(m Minute) {
+	if t.Hidden == NoneHidden && m != NoneHidden {
+		t.Hidden = m
+	} else if t.Hidden != m || m == NoneHidden {
+		t.Hidden = ManyHidden
+	}
+}
+
+// placeLate inserts a state before the last boundary; every boundary but the hidden
+// one is the start or the end of a segment.
 func (t Timeline) placeLate(from Minute, is *Description) (Timeline, bool) {
 	next := t.LastBoundary // the first boundary behind from
+	if t.Hidden > from {
+		next = min(next, t.Hidden)
+	}
 	for _, s := range t.Segments {
 		switch {
 		case s.From == from || s.To == from:
@@ -166,6 +190,7 @@ func (t Timeline) Revise(at Minute, states []State) (revised Timeline, ok bool) 
 	if told < len(states) {
 		next = FirstMinute(states[told].At)
 	}
+	t.Shared = t.Shared || told > 1
 	switch {
 	case !t.Known || told == 0 && next == Open:
 		return t, false
@@ -175,12 +200,53 @@ func (t Timeline) Revise(at Minute, states []State) (revised Timeline, ok bool) 
 	return t.paint(Segment{From: at, To: next, Is: is}, told > 0), true
 }
 
+// TakeBack returns the timeline without the one state that holds from a minute on,
+// without looking at the observations again. ok is false when that is impossible:
+// they may say that another state holds from the same minute on, or that one does that
+// left no boundary. The receiver is not changed.
+func (t Timeline) TakeBack(at Minute) (rest Timeline, ok bool) {
+	if t.Shared || t.Hidden == ManyHidden {
+		return t, false
+	}
+	last, next := NoneHidden, Open // the boundaries before and behind
+	look := func(boundary Minute) {
+		switch {
+		case boundary == at:
+			ok = true
+		case boundary < at:
+			last = max(last, boundary)
+		default:
+			next = min(next, boundary)
+		}
+	}
+	look(t.Hidden)
+	for i := range t.Segments {
+		look(t.Segments[i].From)
+		look(t.Segments[i].To)
+	}
+	switch {
+	case !ok || at == NoneHidden:
+		return t, false
+	case next == Open && last == NoneHidden:
+		return Timeline{}, true
+	case next == Open:
+		t.LastBoundary = last
+	}
+	return t.paint(Segment{From: at, To: next, Is: t.before(at)}, false), true
+}
+
 // paint returns the timeline with a segment over it, from one boundary to the next;
 // begins says whether a state still makes the first one. Is may be nil.
 func (t Timeline) paint(over Segment, begins bool) Timeline {
 	t.Segments = painted(t.Segments, over)
-	if begins && !t.bounds(over.From) || over.To != Open && !t.bounds(over.To) {
-		t.Hidden = true
+	if t.Hidden != ManyHidden && (t.bounds(t.Hidden) || t.Hidden == over.From && !begins) {
+		t.Hidden = NoneHidden
+	}
+	if begins && !t.bounds(over.From) {
+		t.hide(over.From)
+	}
+	if over.To != Open && !t.bounds(over.To) {
+		t.hide(over.To)
 	}
 	return t
 }

@@ -33,7 +33,8 @@ func (a *Audit) Timeline(key metering.ResourceKey) metering.Timeline {
 	return a.base.Timeline(res)
 }
 
-// DaySums returns the sums of one day of a counted resource.
+// DaySums returns the sums of one day of a counted resource, with what is known of
+// their windows.
 func (a *Audit) DaySums(key metering.ResourceKey, day metering.Day) []metering.DaySum {
 	res := a.base.Find(key)
 	if res == NotFound {
@@ -44,7 +45,7 @@ func (a *Audit) DaySums(key metering.ResourceKey, day metering.Day) []metering.D
 	for i, _ := slices.BinarySearch(days, int32(day)); i < len(days) && days[i] == int32(day); i++ {
 		a.counts.Add(from + i)
 	}
-	return a.base.DaySums(res, metering.Period{From: day, To: day + 1})
+	return Rest{Base: a.base, Res: res}.Day(day, Rest{})
 }
 
 // Unseen visits what was not asked for: resources with states, whose day is 0,

@@ -19,7 +19,8 @@ type Base struct {
 	ids      []metering.UUID // of the resources
 	itemEnd  []uint32        // end of a resource's items in its table (segments or cells)
 	boundary []uint32        // LastBoundary of the timeline; 0 for counted resources
-	flags    []uint8         // flagKnown, flagHidden
+	hidden   []uint32        // Hidden of the timeline
+	flags    []uint8         // flagKnown, flagShared
 
 	seg  segments
 	cell cells
@@ -88,11 +89,28 @@ type cells struct {
 	meter, name, tags, extra []uint32
 	hi, lo                   []uint64
 	first, last              []int64
+
+	windowsEnd []uint32 // end of what is known of a sum's windows, in windows
+	windows    []byte
+}
+
+// windowsOf returns what is known of the windows of the sum at an index.
+func (c *cells) windowsOf(i int) metering.WindowList {
+	from, to := c.windowsBefore(uint32(i)), c.windowsEnd[i]
+	return c.windows[from:to:to]
+}
+
+// windowsBefore returns where those of the sum at an index begin.
+func (c *cells) windowsBefore(i uint32) uint32 {
+	if i == 0 {
+		return 0
+	}
+	return c.windowsEnd[i-1]
 }
 
 const (
 	flagKnown  = 1 << 0
-	flagHidden = 1 << 1
+	flagShared = 1 << 1
 )
 
 // noRank is the rank of a missing name: behind all others.
@@ -174,7 +192,8 @@ func (b *Base) Timeline(res int) metering.Timeline {
 	t := metering.Timeline{
 		LastBoundary: metering.Minute(b.boundary[res]),
 		Known:        b.flags[res]&flagKnown != 0,
-		Hidden:       b.flags[res]&flagHidden != 0,
+		Hidden:       metering.Minute(b.hidden[res]),
+		Shared:       b.flags[res]&flagShared != 0,
 	}
 	for i := from; i < to; i++ {
 		t.Segments = append(t.Segments, metering.Segment{
@@ -191,12 +210,17 @@ func (b *Base) description(seg int) *metering.Description {
 }
 
 // DaySums returns the sums of the counted resource at index res that lie in the
-// period, in the order of day and meter.
-func (b *Base) DaySums(res int, in metering.Period) []metering.DaySum {
+// period, in the order of day and meter, without their windows.
+func (b *Base) DaySums(res int, in metering.Period) (sums []metering.DaySum) {
+	b.eachDaySum(res, in, func(_ int, s metering.DaySum) { sums = append(sums, s) })
+	return sums
+}
+
+// eachDaySum visits the sums with their indexes.
+func (b *Base) eachDaySum(res int, in metering.Period, visit func(i int, s metering.DaySum)) {
 	g := &b.groups[b.groupOf(res)]
 	from, to := b.items(g, res)
 	from += sort.Search(to-from, func(i int) bool { return b.cell.day[from+i] >= int32(in.From) })
-	var sums []metering.DaySum
 	for i := from; i < to && b.cell.day[i] < int32(in.To); i++ {
 		s := metering.DaySum{
 			Day:        metering.Day(b.cell.day[i]),
@@ -207,9 +231,8 @@ func (b *Base) DaySums(res int, in metering.Period) []metering.DaySum {
 			Attributes: &metering.Attributes{},
 		}
 		b.attributes(s.Attributes, &s.Meter, b.cell.name[i], b.cell.tags[i], b.cell.extra[i], copied)
-		sums = append(sums, s)
+		visit(i, s)
 	}
-	return sums
 }
 
 // Key returns the key of the resource at index res.

@@ -21,21 +21,6 @@ type Change struct {
 	Partly bool
 }
 
-// Rest is a counted resource as a base has it.
-type Rest struct {
-	Base *Base // nil: none
-	Res  int
-}
-
-// DaySums returns how many day sums the resource has.
-func (r Rest) DaySums() int {
-	if r.Base == nil {
-		return 0
-	}
-	from, to := r.Base.items(&r.Base.groups[r.Base.groupOf(r.Res)], r.Res)
-	return to - from
-}
-
 // gone reports whether nothing is left of the resource.
 func (c *Change) gone() bool {
 	if c.Key.Type.Measure() == metering.Counted {
@@ -93,7 +78,8 @@ func newBuilder(changes []Change) *builder {
 	b := &builder{meters: map[metering.Meter]uint32{}, tagSets: map[string]uint32{}}
 	t, n := &b.base, len(changes)
 	t.names, t.tagSets, t.extras = newTexts(), newTexts(), newTexts()
-	t.ids, t.itemEnd, t.boundary, t.flags = make([]metering.UUID, 0, n), make([]uint32, 0, n), make([]uint32, 0, n), make([]uint8, 0, n)
+	t.ids, t.itemEnd, t.boundary = make([]metering.UUID, 0, n), make([]uint32, 0, n), make([]uint32, 0, n)
+	t.hidden, t.flags = make([]uint32, 0, n), make([]uint8, 0, n)
 	t.cell, t.seg = cellsFor(changes), segmentsFor(changes)
 	return b
 }
@@ -130,14 +116,14 @@ func (b *builder) begin(key metering.ResourceKey) {
 }
 
 // end closes the resource opened last.
-func (b *builder) end(boundary metering.Minute, flags uint8) {
+func (b *builder) end(boundary, hidden metering.Minute, flags uint8) {
 	t := &b.base
 	items := len(t.seg.from)
 	if b.last.Type.Measure() == metering.Counted {
 		items = len(t.cell.day)
 	}
 	t.itemEnd = append(t.itemEnd, uint32(items))
-	t.boundary = append(t.boundary, uint32(boundary))
+	t.boundary, t.hidden = append(t.boundary, uint32(boundary)), append(t.hidden, uint32(hidden))
 	t.flags = append(t.flags, flags)
 }
 
@@ -157,10 +143,10 @@ func (b *builder) addTimeline(key metering.ResourceKey, tl metering.Timeline) {
 	if tl.Known {
 		flags |= flagKnown
 	}
-	if tl.Hidden {
-		flags |= flagHidden
+	if tl.Shared {
+		flags |= flagShared
 	}
-	b.end(tl.LastBoundary, flags)
+	b.end(tl.LastBoundary, tl.Hidden, flags)
 }
 
 // described remembers what a resource's previous item was like, so that what
@@ -225,7 +211,7 @@ func (b *builder) finish(seq uint64) *Base {
 	t.Seq = seq
 	t.rank = rankNames(&t.names)
 	t.refs.Store(1)
-	t.size = int64(32*len(t.groups) + 25*len(t.ids) + 32*len(t.seg.from) + 52*len(t.cell.day) + 8*len(t.names.off) + len(t.names.arena) +
+	t.size = int64(32*len(t.groups) + 29*len(t.ids) + 32*len(t.seg.from) + 56*len(t.cell.day) + len(t.cell.windows) + 8*len(t.names.off) + len(t.names.arena) +
 		4*len(t.tagSets.off) + len(t.tagSets.arena) + 4*len(t.extras.off) + len(t.extras.arena))
 	return t
 }

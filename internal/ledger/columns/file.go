@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"unsafe"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -17,11 +18,29 @@ import (
 // docs/format/base.md). All numbers are little-endian, as in memory.
 const (
 	magic         = "meterbook base\r\n"
-	formatVersion = 1
+	formatVersion = 2
 	alignment     = 64
-	sectionCount  = 30
+	sectionCount  = 33
 	headerSize    = len(magic) + 8 + 8 + sectionCount*24 + 8
 )
+
+// sectionsOfFormat1 is how many sections a file of format 1 has.
+const sectionsOfFormat1 = 30
+
+// fromFormat1 makes the sections that a file of format 1 does not have: what it does
+// not say is not known. Observations say it, where that matters.
+func fromFormat1(sections [][]byte) [][]byte {
+	const known, hides = 1, 2 // the flags that it has
+	flags := slices.Clone(sections[4])
+	hidden := make([]uint32, len(flags))
+	for i, was := range flags {
+		if flags[i] = was&known*flagKnown | flagShared; was&hides != 0 {
+			hidden[i] = uint32(metering.ManyHidden)
+		}
+	}
+	sections[4] = flags
+	return append(sections, raw(hidden), make([]byte, len(sections[12])), nil)
+}
 
 func (b *Base) setSections(s [][]byte) {
 	b.groups, b.ids, b.itemEnd, b.boundary, b.flags = as[group](s[0]), as[metering.UUID](s[1]), as[uint32](s[2]), as[uint32](s[3]), s[4]
@@ -41,6 +60,7 @@ func (b *Base) setSections(s [][]byte) {
 	}
 	b.names, b.rank = texts{as[uint32](s[23]), s[24]}, as[uint32](s[25])
 	b.tagSets, b.extras = texts{as[uint32](s[26]), s[27]}, texts{as[uint32](s[28]), s[29]}
+	b.hidden, b.cell.windowsEnd, b.cell.windows = as[uint32](s[30]), as[uint32](s[31]), s[32]
 }
 
 // raw and as look at the same memory as bytes and as numbers. The sections are
@@ -149,14 +169,17 @@ func split(data []byte, seq *uint64, as origin) ([][]byte, error) {
 		return nil, fmt.Errorf("this is no base file, or its beginning is damaged")
 	}
 	field := func(i int) uint64 { return binary.LittleEndian.Uint64(data[len(magic)+8*i:]) }
-	if v := field(0); v != formatVersion {
-		return nil, fmt.Errorf("its format is %d, this program reads %d", v, formatVersion)
+	version, count, size := field(0), sectionCount, headerSize
+	if version == 1 {
+		count, size = sectionsOfFormat1, headerSize-24*(sectionCount-sectionsOfFormat1)
+	} else if version != formatVersion {
+		return nil, fmt.Errorf("its format is %d, this program reads 1 to %d", version, formatVersion)
 	}
-	if uint64(checksum(data[:headerSize-8])) != field(2+3*sectionCount) {
+	if uint64(checksum(data[:size-8])) != field(2+3*count) {
 		return nil, fmt.Errorf("its header is damaged: the checksum differs")
 	}
 	*seq = field(1)
-	sections, end := make([][]byte, sectionCount), uint64(headerSize)
+	sections, end := make([][]byte, count), uint64(size)
 	for i := range sections {
 		at, length, sum := field(2+3*i), field(3+3*i), field(4+3*i)
 		if at > uint64(len(data)) || length > uint64(len(data))-at {
@@ -173,6 +196,9 @@ func split(data []byte, seq *uint64, as origin) ([][]byte, error) {
 	}
 	if nonZero(data[end:]) {
 		return nil, fmt.Errorf("what stands behind the last section is damaged: it is not zero")
+	}
+	if version == 1 {
+		sections = fromFormat1(sections)
 	}
 	return sections, nil
 }

@@ -37,6 +37,7 @@ type plan struct {
 
 	// The meters and tag sets of prev keep their numbers; those of fresh get
 	// these.
+	maxWindowBytes  int
 	meters          []metering.Meter
 	meterOf, tagsOf []uint32
 	newTags         []uint32 // tag sets of fresh that prev does not have
@@ -53,6 +54,7 @@ const (
 	ofExtras
 	ofNameBytes
 	ofExtraBytes
+	ofWindowBytes
 	partCount
 )
 
@@ -73,10 +75,10 @@ type run struct {
 	days uint32
 }
 
-// newPlan plans a base of prev and fresh; keepGone says what becomes of those of
-// fresh of which nothing is left.
+// newPlan plans a base of prev and fresh; keepGone says that both are of what changed
+// since another one, so that those of fresh of which nothing is left stay.
 func newPlan(prev, fresh *Base, keepGone bool) *plan {
-	p := &plan{prev: prev, fresh: fresh, end: [partCount]int{ofNames: 1, ofExtras: 1}}
+	p := &plan{prev: prev, fresh: fresh, end: [partCount]int{ofNames: 1, ofExtras: 1}, maxWindowBytes: maxWindowBytes}
 	// As many as there can be: growing step by step would cost several times that.
 	p.runs = make([]run, 0, min(2*len(fresh.ids), len(fresh.ids)+len(prev.ids))+1)
 	old, next := newCursor(prev), newCursor(fresh)
@@ -87,9 +89,11 @@ func newPlan(prev, fresh *Base, keepGone bool) *plan {
 		key := fresh.groups[g].key(fresh.ids[res])
 		at, found := old.seek(&key)
 		p.add(&old, at)
-		if days, partly := fresh.days[res]; partly && found {
-			p.addDays(&old, &next, days)
-			continue
+		if found && !keepGone {
+			if days, partly := fresh.changedOver(g, res, Rest{Base: prev, Res: at}); partly {
+				p.addDays(&old, &next, days)
+				continue
+			}
 		}
 		if found {
 			old.advance(at+1, nil) // what has changed is left out
@@ -239,6 +243,7 @@ func (c *cursor) advance(to int, visit func(*group)) {
 	c.at[ofNames] = max(c.at[ofNames], behind(b.seg.name[segFrom:segTo]), behind(b.cell.name[cellFrom:cellTo]))
 	c.at[ofExtras] = max(c.at[ofExtras], behind(b.seg.extra[segFrom:segTo]), behind(b.cell.extra[cellFrom:cellTo]))
 	c.at[ofNameBytes], c.at[ofExtraBytes] = b.names.off[c.at[ofNames]], b.extras.off[c.at[ofExtras]]
+	c.at[ofWindowBytes] = b.cell.windowsBefore(cellTo)
 }
 
 // behind returns the number behind the last one that is not 0. Names and extras

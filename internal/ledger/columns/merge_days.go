@@ -32,6 +32,7 @@ func (w *dayRuns) cut(changed []metering.Day) {
 	for _, day := range changed {
 		w.take(&w.old, day)
 		w.old.skip(day + 1)
+		w.next.skip(day) // as old has them
 		w.take(&w.next, day+1)
 	}
 	w.take(&w.old, 1<<31-1)
@@ -55,6 +56,7 @@ func (w *dayRuns) take(d *dayRun, before metering.Day) {
 	w.name = w.texts(d, &r, d.base.cell.name[first:behind], &d.base.names, ofNames, ofNameBytes, w.name)
 	w.extra = w.texts(d, &r, d.base.cell.extra[first:behind], &d.base.extras, ofExtras, ofExtraBytes, w.extra)
 	r.from[ofResources], r.to[ofResources] = d.end[ofResources], d.end[ofResources]
+	r.from[ofWindowBytes], r.to[ofWindowBytes] = d.base.cell.windowsBefore(first), d.base.cell.windowsBefore(behind)
 	w.runs = append(w.runs, r)
 }
 

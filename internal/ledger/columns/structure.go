@@ -1,6 +1,7 @@
 package columns
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -37,8 +38,8 @@ func (b *Base) checkStructure() error {
 		}
 	}
 	n := len(b.ids)
-	if len(b.itemEnd) != n || len(b.boundary) != n || len(b.flags) != n {
-		return fmt.Errorf("the columns of %d resources have %d, %d and %d elements", n, len(b.itemEnd), len(b.boundary), len(b.flags))
+	if err := sameLength(n, len(b.itemEnd), len(b.boundary), len(b.hidden), len(b.flags)); err != nil {
+		return fmt.Errorf("resources: %w", err)
 	}
 	if len(b.rank) != b.names.count() {
 		return fmt.Errorf("%d ranks of %d names", len(b.rank), b.names.count())
@@ -114,7 +115,20 @@ func (s *segments) check() error {
 }
 
 func (c *cells) check() error {
-	return sameLength(len(c.day), len(c.meter), len(c.name), len(c.tags), len(c.extra), len(c.hi), len(c.lo), len(c.first), len(c.last))
+	if err := sameLength(len(c.day), len(c.meter), len(c.name), len(c.tags), len(c.extra), len(c.hi), len(c.lo), len(c.first), len(c.last), len(c.windowsEnd)); err != nil {
+		return err
+	}
+	before := uint32(0)
+	for i, end := range c.windowsEnd {
+		if end < before {
+			return fmt.Errorf("the windows of sum %d end before they begin", i)
+		}
+		before = end
+	}
+	if int(before) != len(c.windows) {
+		return fmt.Errorf("their windows end at byte %d of %d", before, len(c.windows))
+	}
+	return nil
 }
 
 func sameLength(lengths ...int) error {
@@ -162,7 +176,7 @@ func (b *Base) checkNumbers() error {
 	return nil
 }
 
-// checkTexts checks what meters, tag sets and extras hold. There may be millions
+// checkTexts checks what tag sets, extras and windows hold. There may be millions
 // of them, so a start does not: a report on a damaged one fails, and the others
 // do not.
 func (b *Base) checkTexts() error {
@@ -174,6 +188,11 @@ func (b *Base) checkTexts() error {
 	for i := range b.extras.count() {
 		if !isExtra(b.extras.at(uint32(i))) {
 			return fmt.Errorf("extra %d is damaged: %x", i, b.extras.at(uint32(i)))
+		}
+	}
+	for i, day := range b.cell.day {
+		if l := b.cell.windowsOf(i); len(l) > 0 && !bytes.Equal(l, carried) && !l.Valid(metering.Day(day)) {
+			return fmt.Errorf("the windows of day sum %d are damaged: %x", i, []byte(l))
 		}
 	}
 	return nil

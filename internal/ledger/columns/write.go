@@ -143,6 +143,26 @@ func (p *plan) writeSections(w *fileWriter) {
 	copyColumn(w, p, ofCells, func(b *Base) []int64 { return b.cell.first })
 	copyColumn(w, p, ofCells, func(b *Base) []int64 { return b.cell.last })
 	p.writeTexts(w)
+
+	copyColumn(w, p, ofResources, func(b *Base) []uint32 { return b.hidden })
+	p.writeWindows(w)
+}
+
+// writeWindows writes what is known of windows. Where that is too much, nothing is.
+func (p *plan) writeWindows(w *fileWriter) {
+	if p.end[ofWindowBytes] > p.maxWindowBytes {
+		w.section(make([]byte, 4*p.end[ofCells]))
+		w.section(nil)
+		return
+	}
+	into := uint32(0)
+	for i := range p.runs {
+		r := &p.runs[i]
+		w.moved(r.of.cell.windowsEnd[r.from[ofCells]:r.to[ofCells]], into-r.from[ofWindowBytes])
+		into += r.to[ofWindowBytes] - r.from[ofWindowBytes]
+	}
+	w.end()
+	copyColumn(w, p, ofWindowBytes, func(b *Base) []byte { return b.cell.windows })
 }
 
 func (p *plan) writeTexts(w *fileWriter) {

@@ -82,7 +82,7 @@ func (c *ClosedTimeline) Append(dst []byte) []byte {
 		return append(dst, 0)
 	}
 	flags := byte(closedKnown)
-	if t.Hidden {
+	if t.Hidden != metering.NoneHidden {
 		flags |= closedHidden
 	}
 	dst = binary.AppendUvarint(append(dst, flags), uint64(t.LastBoundary))
@@ -110,13 +110,15 @@ func DecodeClosedTimeline(of metering.ResourceType, value []byte) (c ClosedTimel
 	r := reader{b: value}
 	c.Before = metering.Month(r.upTo(1<<16 - 1))
 	flags := r.byte()
-	t := &c.Timeline
-	t.Known, t.Hidden = flags&closedKnown != 0, flags&closedHidden != 0
+	t := &c.Timeline // nothing is taken back of what it stands for, so whether minutes are shared does not matter
+	if t.Known = flags&closedKnown != 0; flags&closedHidden != 0 {
+		t.Hidden = metering.ManyHidden // which one was not kept
+	}
 	if t.Known {
 		t.LastBoundary = metering.Minute(r.upTo(uint64(metering.Open)))
 		r.segments(of, t)
 	}
-	if r.failed() || len(r.b) > 0 || flags > closedKnown|closedHidden || t.Hidden && !t.Known {
+	if r.failed() || len(r.b) > 0 || flags > closedKnown|closedHidden || flags == closedHidden {
 		return c, fmt.Errorf("closed timeline %x: %w", value, errDamaged)
 	}
 	return c, nil

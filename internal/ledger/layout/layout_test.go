@@ -166,7 +166,7 @@ func closedRecords() (timelines []ClosedTimeline, sums [][]metering.DaySum) {
 		other := &metering.Description{Meter: o.Meter, Multiplier: 7, Attributes: o.Attributes}
 		bare := &metering.Description{Meter: o.Resource.Type.Meter("", "", &metering.Attributes{}), Multiplier: 1}
 		timelines = append(timelines,
-			ClosedTimeline{Before: 400, Timeline: metering.Timeline{Known: true, Hidden: true, LastBoundary: 30, Segments: []metering.Segment{
+			ClosedTimeline{Before: 400, Timeline: metering.Timeline{Known: true, Hidden: metering.ManyHidden, LastBoundary: 30, Segments: []metering.Segment{
 				{From: 5, To: 6, Is: is}, {From: 6, To: 20, Is: other}, {From: 21, To: 22, Is: bare}, {From: 25, To: metering.Open, Is: is}}}},
 			ClosedTimeline{Before: 1, Timeline: metering.Timeline{Known: true, LastBoundary: 9}}, ClosedTimeline{Before: 1<<16 - 1})
 		first := metering.DayOf(2024, 2, 1)
