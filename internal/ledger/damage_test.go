@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/meterbook/meterbook/internal/ledger"
@@ -78,7 +79,7 @@ func cutTo(n int) damage {
 // baseDamages spoils every field of the header and every section, at its begin,
 // in its middle and at its end.
 func baseDamages(data []byte) (all []damage) {
-	const header, sections = 16 + 8 + 8, 30
+	const header, sections = 16 + 8 + 8, 33
 	for at := 0; at < header+sections*24+8; at += 4 {
 		all = append(all, flip(at))
 	}
@@ -267,4 +268,63 @@ func TestASecondLedgerOnAFolderIsToldWhatToDo(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestADamagedFilterOfATableIsNamed flips a bit of each filter, which nothing but a
+// look-up for an id reads.
+func TestADamagedFilterOfATableIsNamed(t *testing.T) {
+	t.Parallel()
+	s, fs := mergedStore(t)
+	if err := open(t, optionsOf(s, fs, slog.DiscardHandler)).Close(); err != nil { // its log has become tables
+		t.Fatal(err)
+	}
+	names, err := fs.List("store/observations")
+	if err != nil {
+		t.Fatal(err)
+	}
+	filters := 0
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".sst") {
+			continue
+		}
+		for _, at := range filtersOf(t, fs, "store/observations/"+name) {
+			filters++
+			damaged := fs.CrashClone(vfs.CrashCloneCfg{})
+			path := "store/observations/" + name
+			writeAll(t, damaged, path, flip(at).spoil(readAll(t, damaged, path)))
+			found, err := ledger.Verify(t.Context(), ledger.Options{Dir: "store", FS: damaged}, ignoreProgress)
+			if err != nil || found.Total == 0 || !strings.Contains(found.Differences[0].Of, name) {
+				t.Errorf("byte %d of %s: %v, %+v", at, name, err, found)
+			}
+		}
+	}
+	if filters == 0 {
+		t.Error("no table has a filter")
+	}
+}
+
+// filtersOf returns where in a table a filter has its middle.
+func filtersOf(t *testing.T, fs vfs.FS, path string) (at []int) {
+	t.Helper()
+	f, err := fs.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := sstable.NewSimpleReadable(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := sstable.NewReader(t.Context(), file, sstable.ReaderOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Close() //nolint:errcheck // nothing was written
+	l, err := table.Layout()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range l.Filter {
+		at = append(at, int(block.Offset+block.Length/2))
+	}
+	return at
 }

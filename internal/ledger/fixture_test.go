@@ -25,11 +25,11 @@ import (
 	"github.com/meterbook/meterbook/internal/storetest"
 )
 
-// -update makes testdata/format-2 anew, and that one only: format-1 was written by
-// an earlier program, and this one could not write it again. Once a program that
-// writes format 2 has been released, its fixture must never change again either:
-// whoever changes the bytes on the disk makes a format 3, with a fixture of its own
-// beside these.
+// -update makes testdata/format-2-base-2 anew, and that one only: the others were
+// written by earlier programs (format-2 with bases of format 1), and this one could
+// not write them again. Once a program that writes these bytes has been released, its
+// fixture must never change again either: whoever changes them makes another format,
+// with a fixture of its own beside these.
 var update = flag.Bool("update", false, "make the fixture of the present format on disk anew")
 
 // fixture is a store that was written long ago.
@@ -61,6 +61,13 @@ func fixtureOfFormat2() *fixture {
 		refused: append(beforeClosing(), active("late", 9, "2024-06-10T00:00:00Z"), used("late used", 9, "2024-06-30T23:00:00Z", "2024-07-01T01:00:00Z"),
 			takesBack("not dropped", "dropped"), takesBack("not kept", "kept")),
 	}
+}
+
+// fixtureOfBase2 is the same with bases that know windows.
+func fixtureOfBase2() *fixture {
+	f := fixtureOfFormat2()
+	f.folder = "testdata/format-2-base-2"
+	return f
 }
 
 // beforeClosing is told while nothing is closed. Closing June drops some of it and
@@ -119,9 +126,9 @@ func fixtureQuery() report.Query {
 func TestStoresOfEachFormatAreReadAsEver(t *testing.T) {
 	t.Parallel()
 	if *update {
-		makeFixture(t, fixtureOfFormat2())
+		makeFixture(t, fixtureOfBase2())
 	}
-	for _, f := range []*fixture{fixtureOfFormat1(), fixtureOfFormat2()} {
+	for _, f := range []*fixture{fixtureOfFormat1(), fixtureOfFormat2(), fixtureOfBase2()} {
 		t.Run(path.Base(f.folder), func(t *testing.T) {
 			t.Parallel()
 			f.isReadAsEver(t)

@@ -187,7 +187,10 @@ func pebbleOptions(o *Options) *pebble.Options {
 		EventListener:               onCorruption(o.Logger),
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 	}
-	options.Levels[0].IndexBlockSize = indexBlockBytes // the other levels take it from there
+	// The other levels take from the first one what they do not have. What is looked
+	// for is mostly in the last level: there a filter would save nothing.
+	options.Levels[0].IndexBlockSize, options.Levels[0].FilterPolicy = indexBlockBytes, idTables{idTableBits}
+	options.Levels[len(options.Levels)-1].FilterPolicy = pebble.NoFilterPolicy
 	return options
 }
 

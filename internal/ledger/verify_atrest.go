@@ -102,6 +102,9 @@ func Verify(ctx context.Context, o Options, progress func(report.Progress)) (fou
 		return s.verifyEmpty(progress)
 	}
 	v := newVerifier(s.db, progress)
+	if err := v.part(ctx, observationsDir, func() error { return v.tables(ctx, s) }); err != nil {
+		return nil, err
+	}
 	err = v.atRest(ctx, &s.options)
 	s.manifest.explainDifferences(&v.Verification)
 	return &v.Verification, err

@@ -109,9 +109,9 @@ func TestVerifyNoticesEveryKindOfPairThatIsHarmed(t *testing.T) {
 
 // The header of a base file, see docs/format/base.md.
 const (
-	baseSections   = 30
+	baseSections   = 33
 	baseEntries    = 32
-	baseHeaderSize = 760
+	baseHeaderSize = 832
 )
 
 // alterSection changes bytes of a section of a base file, and puts its checksums

@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,6 +101,58 @@ func FuzzParseIP(f *testing.F) {
 		again, ok := ParseIP(address.String())
 		if !ok || again != address || address.Zone() != "" || address.Is4In6() || netip.MustParseAddr(text).Unmap() != address {
 			t.Errorf("%q is read as %s, and that as %s", text, address, again)
+		}
+	})
+}
+
+// FuzzWindowList reads any bytes as what a day sum knows of its windows. What can be
+// read is written and read again; what is placed or taken back then is what folding the
+// windows anew gives.
+func FuzzWindowList(f *testing.F) {
+	egress, _ := ResourceTypeNamed("egress_traffic")
+	described := &Attributes{}
+	windows := func(all []heldWindow) []Window {
+		told := make([]Window, len(all))
+		for i, h := range all {
+			told[i] = Window{From: h.From, To: h.To, At: h.Since, Quantity: h.Quantity, Meter: egress.Meter("", "", described), Attributes: described}
+		}
+		return told
+	}
+	for _, length := range []Instant{1, 60 * Second, 3600 * Second} {
+		var all []heldWindow
+		for n := range Instant(24) {
+			from := historyDay.Start() + n*3600*Second
+			all = append(all, heldWindow{From: from, To: from + length, Since: from + length, Quantity: Amount{Hi: uint64(n % 2), Lo: uint64(n) * millionths}, Corrects: n%3 == 0})
+		}
+		f.Add([]byte(listWindows(historyDay, all)), uint8(3), int64(0))
+		f.Add([]byte(listWindows(historyDay, all[5:6])), uint8(0), int64(length))
+	}
+	f.Fuzz(func(t *testing.T, list []byte, which uint8, after int64) {
+		all, ok := WindowList(list).windows(historyDay, nil)
+		if ok != WindowList(list).Valid(historyDay) {
+			t.Fatalf("%x can be read: %t, and is valid: %t", list, ok, !ok)
+		}
+		if !ok {
+			return
+		}
+		if again := listWindows(historyDay, all); again != nil {
+			if read, ok := again.windows(historyDay, nil); !ok || !slices.Equal(read, all) {
+				t.Errorf("%x is written as %x, which is read as %+v", list, []byte(again), read)
+			}
+		}
+		told := windows(all)
+		sums := FoldDay(historyDay, slices.Clone(told))
+		if len(sums) != 1 {
+			t.Fatalf("%d sums of one meter", len(sums))
+		}
+		sums[0].Windows = list
+		late := told[int(which)%len(told)]
+		late.At += Instant(after)
+		if placed, ok := PlaceWindow(sums, &late); ok {
+			checkFolded(t, placed, FoldDay(historyDay, append(slices.Clone(told), late)))
+		}
+		if rest, ok := TakeBackWindow(sums, late.From); ok {
+			checkFolded(t, rest, FoldDay(historyDay, slices.DeleteFunc(slices.Clone(told), func(w Window) bool { return w.From == late.From })))
 		}
 	})
 }

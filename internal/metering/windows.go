@@ -155,11 +155,12 @@ type windowReader struct {
 	rest   []byte
 	usual  Instant // length of the first window
 	reach  Instant // what the windows so far reach
-	failed bool    // the rest cannot be read
+	last   heldWindow
+	failed bool // the rest cannot be read
 }
 
 func (l WindowList) reader(day Day) windowReader {
-	r := windowReader{day: day, rest: l, reach: day.Start()}
+	r := windowReader{day: day, rest: l, reach: day.Start(), last: heldWindow{From: math.MinInt64}}
 	r.usual = r.duration()
 	r.failed = r.failed || len(r.rest) == 0
 	return r
@@ -181,18 +182,20 @@ func (r *windowReader) next(h *heldWindow) bool {
 		length = r.duration()
 	}
 	h.To = h.From + length
-	h.Since = h.To + Instant(r.varint())*Second
+	lag := Instant(r.varint())
+	r.failed = r.failed || lag > (math.MaxInt64-max(h.To, 0))/Second || lag < (math.MinInt64-min(h.To, 0))/Second
+	h.Since = h.To + lag*Second
 	if head&windowHigh != 0 {
 		h.Quantity.Hi = r.uvarint()
 	}
 	h.Quantity.Lo = r.uvarint()
 	whole := head&windowWhole != 0
 	r.failed = r.failed || head >= windowHeadEnd || length <= 0 || length > MaxQuantityWindow || h.From.Day() != r.day ||
-		h.Quantity.Hi >= windowHighEnd || whole && h.Quantity.Lo > math.MaxUint64/millionths
+		h.Quantity.Hi >= windowHighEnd || whole && h.Quantity.Lo > math.MaxUint64/millionths || r.last.compare(h.From, h.To) >= 0
 	if whole {
 		h.Quantity.Lo *= millionths
 	}
-	r.reach = max(r.reach, h.To)
+	r.reach, r.last = max(r.reach, h.To), *h
 	return !r.failed
 }
 

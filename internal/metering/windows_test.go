@@ -139,6 +139,7 @@ func TestAListHoldsWhateverAWindowIs(t *testing.T) {
 			all = append(all, h)
 		}
 		slices.SortFunc(all, func(a, b heldWindow) int { return a.compare(b.From, b.To) })
+		all = slices.CompactFunc(all, func(a, b heldWindow) bool { return a.compare(b.From, b.To) == 0 })
 		list := listWindows(historyDay, all)
 		if got, ok := list.windows(historyDay, nil); !ok || !slices.Equal(got, all) || !list.Valid(historyDay) {
 			t.Errorf("read %+v, %t, want %+v", got, ok, all)

@@ -17,7 +17,7 @@ func contents(b *Base) (all []string) {
 	for res := range b.Resources() {
 		key := b.Key(res)
 		if key.Type.Measure() == metering.Counted {
-			all = append(all, describeChange(Change{Key: key, Sums: b.DaySums(res, metering.Period{From: -1 << 31, To: 1<<31 - 1})}))
+			all = append(all, describeChange(Change{Key: key, Sums: allDays(Rest{Base: b, Res: res}, Rest{})}))
 		} else {
 			all = append(all, describeChange(Change{Key: key, Timeline: b.Timeline(res)}))
 		}
@@ -25,13 +25,21 @@ func contents(b *Base) (all []string) {
 	return all
 }
 
+// allDays returns the sums of a resource with their windows, day by day.
+func allDays(r, under Rest) (sums []metering.DaySum) {
+	for d := worldStart - 1; d <= worldStart+worldDays; d++ {
+		sums = append(sums, r.Day(d, under)...)
+	}
+	return sums
+}
+
 func describeChange(c Change) string {
-	text := fmt.Sprintf("%+v known %v hidden %v boundary %d", c.Key, c.Timeline.Known, c.Timeline.Hidden, c.Timeline.LastBoundary)
+	text := fmt.Sprintf("%+v known %v hidden %v shared %v boundary %d", c.Key, c.Timeline.Known, c.Timeline.Hidden, c.Timeline.Shared, c.Timeline.LastBoundary)
 	for _, s := range c.Timeline.Segments {
 		text += fmt.Sprintf("\n  [%d, %d) %+v %d %q %q", s.From, s.To, s.Is.Meter, s.Is.Multiplier, s.Is.Attributes.Texts, s.Is.Attributes.Tags)
 	}
 	for _, s := range c.Sums {
-		text += fmt.Sprintf("\n  %s %+v %v %s %s %q %q", s.Day, s.Meter, s.Sum, s.First, s.Last, s.Attributes.Texts, s.Attributes.Tags)
+		text += fmt.Sprintf("\n  %s %+v %v %s %s %q %q %x", s.Day, s.Meter, s.Sum, s.First, s.Last, s.Attributes.Texts, s.Attributes.Tags, []byte(s.Windows))
 	}
 	return text
 }
@@ -274,25 +282,104 @@ func TestMergingChangedDaysIsBuildingFromScratch(t *testing.T) {
 		w, fs := newWorld(seed, 60), vfs.NewMem()
 		base := merge(t, Build(nil, 0), w.changes(draw(w, 30, 100)), 1)
 		for round := range 8 {
-			changes := w.changes(draw(w, 0, 20))
-			whole := map[metering.ResourceKey]bool{}
-			for _, c := range changes {
-				whole[c.Key] = true
-			}
-			percent := draw(w, 10, 100)
-			for _, k := range w.keys {
-				if k.Type.Measure() == metering.Counted && !whole[k] && w.IntN(100) < percent {
-					changes = append(changes, w.someDays(k))
-				}
-			}
-			slices.SortFunc(changes, func(a, b Change) int { return a.Key.Compare(b.Key) })
-			next := merge(t, base, changes, uint64(round))
+			next := merge(t, base, w.partlyChanged(), uint64(round))
 			checkBase(t, w, next)
 			if base = rewritten(t, fs, next); t.Failed() {
 				t.Fatalf("seed %d, round %d", seed, round)
 			}
 			checkBase(t, w, base)
 		}
+	}
+}
+
+// partlyChanged draws changes of some resources, most counted ones partly.
+func (w *world) partlyChanged() []Change {
+	changes := w.changes(draw(w, 0, 20))
+	whole := map[metering.ResourceKey]bool{}
+	for _, c := range changes {
+		whole[c.Key] = true
+	}
+	percent := draw(w, 10, 100)
+	for _, k := range w.keys {
+		if k.Type.Measure() == metering.Counted && !whole[k] && w.IntN(100) < percent {
+			changes = append(changes, w.someDays(k))
+		}
+	}
+	slices.SortFunc(changes, func(a, b Change) int { return a.Key.Compare(b.Key) })
+	return changes
+}
+
+// TestWhatIsCondensedLeavesTheWindowsOfOtherDaysBelow lays changes over a base, some of
+// them over each other, and merges all.
+func TestWhatIsCondensedLeavesTheWindowsOfOtherDaysBelow(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		w, fs := newWorld(seed, 60), vfs.NewMem()
+		base := merge(t, Build(nil, 0), w.changes(draw(w, 30, 100)), 1)
+		for round := range 6 {
+			recent := Changed(nil, 0)
+			for range draw(w, 1, 2, 3) {
+				changes := w.partlyChanged()
+				for i := range changes {
+					if c := &changes[i]; c.Partly {
+						if c.Partly, c.Rest = false, restIn(recent, c.Key, true); c.Rest.Base == nil {
+							c.Rest = restIn(base, c.Key, false)
+						}
+					}
+				}
+				recent = recent.With(Changed(changes, 0))
+				for res := range recent.Resources() {
+					if key := recent.Key(res); key.Type.Measure() == metering.Counted {
+						got := Change{Key: key, Sums: allDays(restIn(recent, key, true), restIn(base, key, false))}
+						if want := (Change{Key: key, Sums: w.is[key].Sums}); describeChange(got) != describeChange(want) {
+							t.Fatalf("seed %d, round %d:\nwant %s\ngot  %s", seed, round, describeChange(want), describeChange(got))
+						}
+					}
+				}
+			}
+			next, err := Merge(fs, "", "base", base, recent, uint64(round))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if checkBase(t, w, next); t.Failed() {
+				t.Fatalf("seed %d, round %d", seed, round)
+			}
+			base = next
+		}
+	}
+}
+
+func restIn(b *Base, key metering.ResourceKey, changed bool) Rest {
+	res := b.Find(key)
+	if res == NotFound {
+		return Rest{}
+	}
+	return Rest{Base: b, Res: res, Changed: changed}
+}
+
+// TestABaseOfTooManyWindowsKnowsNone writes one that may have no more of them than it
+// has, and one that would have more.
+func TestABaseOfTooManyWindowsKnowsNone(t *testing.T) {
+	t.Parallel()
+	w, fs := newWorld(3, 60), vfs.NewMem()
+	whole := Build(w.changes(100), 1)
+	for _, less := range []int{0, 1} {
+		p := newPlan(whole, Build(nil, 0), false)
+		p.maxWindowBytes = len(whole.cell.windows) - less
+		if err := p.write(fs, "", "base", 1); err != nil {
+			t.Fatal(err)
+		}
+		b, err := Open(fs, "", "base")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Flaws(func(f Flaw) { t.Errorf("%+v", f) })
+		if known := len(b.cell.windows); known != (1-less)*len(whole.cell.windows) || len(whole.cell.windows) == 0 {
+			t.Errorf("of %d bytes of windows %d are left", len(whole.cell.windows), known)
+		}
+		q := w.wide()
+		want := read(Report(&q, NewOverlay(&q), Layer{Base: whole}))
+		want.differs(t, "windows forgotten", read(Report(&q, NewOverlay(&q), Layer{Base: b})))
 	}
 }
 

@@ -107,8 +107,12 @@ func (w *world) change(k metering.ResourceKey) Change {
 
 func (w *world) day(t metering.ResourceType, d metering.Day) []metering.DaySum {
 	var windows []metering.Window
+	alike, a := w.IntN(2) == 0, w.attributes(t)
 	for i := range w.IntN(3) {
-		a := w.attributes(t)
+		if !alike {
+			a = w.attributes(t)
+		}
+		a := a
 		from := d.Start() + metering.Instant(w.IntN(24))*3600*metering.Second
 		windows = append(windows, metering.Window{
 			From: from, To: from + metering.Instant(1+w.IntN(30))*1800*metering.Second, At: from, ID: fmt.Sprint(i),
