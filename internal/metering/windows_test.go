@@ -84,47 +84,52 @@ func TestWhichOfTwoWindowsOfOneSecondCountsTheObservationsSay(t *testing.T) {
 	}
 }
 
-// TestADayOfManyWindowsKnowsThoseOfAMinuteEach sends neighbours swapped: what comes
-// late by little is placed, and so is a correction. Of shorter windows a day forgets
-// them, and counts on.
-func TestADayOfManyWindowsKnowsThoseOfAMinuteEach(t *testing.T) {
+// TestADayOfManyWindowsKnowsTheLatest sends a day of windows of a minute, neighbours
+// swapped: what comes late by little is placed, and so are corrections and retractions
+// of the latest ones. What is earlier, the observations say.
+func TestADayOfManyWindowsKnowsTheLatest(t *testing.T) {
 	t.Parallel()
-	for _, of := range []struct {
-		length Instant
-		known  bool
-	}{{60 * Second, true}, {20 * Second, false}} {
-		model := someWindows(rand.New(rand.NewPCG(1, 1)))[0]
-		var sums []DaySum
-		var windows []Window
-		for n := range (historyDay + 1).Start().sub(historyDay.Start()) / of.length {
-			w := model
-			if w.From = historyDay.Start() + n*of.length; of.known {
-				w.From = historyDay.Start() + (n^1)*of.length
-			}
-			w.To, w.Quantity = w.From+of.length/2, Product(uint64(5e9+n), millionths)
-			w.At = w.To + Second/3
-			placed, ok := PlaceWindow(sums, &w)
-			if !ok {
-				t.Fatalf("window %d was declined", n)
-			}
-			if size := len(placed[0].Windows); size > maxWindowList {
-				t.Fatalf("%d bytes after window %d", size, n)
-			}
-			sums, windows = placed, append(windows, w)
+	model := someWindows(rand.New(rand.NewPCG(1, 1)))[0]
+	var sums []DaySum
+	var windows []Window
+	for minute := range Instant(24 * 60) {
+		w := model
+		w.From = historyDay.Start() + (minute^1)*60*Second
+		w.To, w.Quantity = w.From+30*Second, Product(uint64(5e9+minute), millionths)
+		w.At = w.To + Second/3
+		placed, ok := PlaceWindow(sums, &w)
+		if !ok {
+			t.Fatalf("window %d was declined", minute)
 		}
-		checkDay(t, sums, windows)
-		correction := windows[1]
-		correction.At += Second
-		if _, ok := PlaceWindow(sums, &correction); ok != of.known {
-			t.Errorf("windows of %v: that a correction is placed is %t", of.length.Duration(), ok)
+		if size := len(placed[0].Windows); size > maxWindowList+20 {
+			t.Fatalf("%d bytes after window %d", size, minute)
 		}
-		if folded := FoldDay(historyDay, windows); folded[0].Windows.Valid(historyDay) != of.known || !sums[0].Agrees(&folded[0]) {
-			t.Errorf("windows of %v: folding knows %d bytes", of.length.Duration(), len(folded[0].Windows))
+		sums, windows = placed, append(windows, w)
+	}
+	checkDay(t, sums, windows)
+	checkFolded(t, sums, FoldDay(historyDay, slices.Clone(windows)))
+	all, partly, ok := sums[0].Windows.windows(historyDay, nil)
+	if !ok || !partly || len(all) < 100 {
+		t.Fatalf("%d windows are known, partly: %t", len(all), partly)
+	}
+	for _, at := range []int{0, 1, len(windows) - len(all), len(windows) - len(all) + 2, len(windows) - 40, len(windows) - 2, len(windows) - 1} {
+		correction := windows[at]
+		known := correction.From > all[0].From
+		correction.At, correction.Quantity = correction.At+Second, AmountOf(1)
+		placed, ok := PlaceWindow(sums, &correction)
+		if ok != known {
+			t.Errorf("a correction of window %d of %d was placed: %t", at, len(windows), ok)
+		} else if ok {
+			checkFolded(t, placed, FoldDay(historyDay, append(slices.Clone(windows), correction)))
+		}
+		rest, ok := TakeBackWindow(sums, correction.From)
+		if latest := correction.To == sums[0].Last; ok != (known && !latest) {
+			t.Errorf("window %d of %d was taken back: %t", at, len(windows), ok)
+		} else if ok {
+			checkFolded(t, rest, FoldDay(historyDay, slices.Delete(slices.Clone(windows), at, at+1)))
 		}
 	}
 }
-
-func (i Instant) sub(j Instant) Instant { return i - j }
 
 // TestAListHoldsWhateverAWindowIs writes windows with unusual numbers and reads them.
 func TestAListHoldsWhateverAWindowIs(t *testing.T) {
@@ -140,9 +145,9 @@ func TestAListHoldsWhateverAWindowIs(t *testing.T) {
 		}
 		slices.SortFunc(all, func(a, b heldWindow) int { return a.compare(b.From, b.To) })
 		all = slices.CompactFunc(all, func(a, b heldWindow) bool { return a.compare(b.From, b.To) == 0 })
-		list := listWindows(historyDay, all)
-		if got, ok := list.windows(historyDay, nil); !ok || !slices.Equal(got, all) || !list.Valid(historyDay) {
-			t.Errorf("read %+v, %t, want %+v", got, ok, all)
+		list := listWindows(historyDay, all, len(all)%2 == 0)
+		if got, partly, ok := list.windows(historyDay, nil); !ok || partly != (len(all)%2 == 0) || !slices.Equal(got, all) || !list.Valid(historyDay) {
+			t.Errorf("read %+v, %t, %t, want %+v", got, partly, ok, all)
 		}
 	})
 }
