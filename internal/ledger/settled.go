@@ -76,7 +76,7 @@ func (s *settled) under(at standing) columns.Rest {
 
 // day returns the sums of one day with what is known of their windows.
 func (s *settled) day(at standing, day metering.Day) []metering.DaySum {
-	return s.rest(at).Day(day, s.under(at))
+	return s.rest(at).Sums(metering.Period{From: day, To: day + 1}, s.under(at))
 }
 
 // recentResources returns how many resources have changed since the base, as far
@@ -105,7 +105,7 @@ func (s *settled) changedSince(visit func(*change)) {
 				days[sum.Day] = nil
 			}
 		}
-		for _, sum := range s.recent.DaySums(res, always()) {
+		for _, sum := range s.rest(c.at).Sums(always(), s.under(c.at)) {
 			days[sum.Day] = append(days[sum.Day], sum)
 		}
 		for day, sums := range days {

@@ -189,7 +189,7 @@ func (v *verifier) compareTimeline(u layout.Unit, want metering.Timeline, closed
 	} else if changed || v.audit == nil {
 		return
 	}
-	if closed && want.Hidden == metering.ManyHidden {
+	if closed && want.Hidden == metering.ManyHidden && stored.Hidden != metering.NoneHidden {
 		want.Hidden = stored.Hidden
 	}
 	if is, should, differs := timelineDifference(&stored, &want); differs {

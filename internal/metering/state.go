@@ -145,9 +145,12 @@ func (t *Timeline) extend(from Minute, is *Description) {
 
 // hide notes that a state holds from a minute on without a boundary in Segments.
 func (t *Timeline) hide(m Minute) {
-	if t.Hidden == NoneHidden && m != NoneHidden {
+	switch {
+	case m == NoneHidden: // minute 0 has no name of its own
+		t.Hidden = ManyHidden
+	case t.Hidden == NoneHidden:
 		t.Hidden = m
-	} else if t.Hidden != m || m == NoneHidden {
+	case t.Hidden != m:
 		t.Hidden = ManyHidden
 	}
 }
@@ -208,26 +211,28 @@ func (t Timeline) TakeBack(at Minute) (rest Timeline, ok bool) {
 	if t.Shared || t.Hidden == ManyHidden {
 		return t, false
 	}
-	last, next := NoneHidden, Open // the boundaries before and behind
+	last, next, more := Minute(0), Open, false // the boundaries before and behind
 	look := func(boundary Minute) {
 		switch {
 		case boundary == at:
 			ok = true
 		case boundary < at:
-			last = max(last, boundary)
+			last, more = max(last, boundary), true
 		default:
 			next = min(next, boundary)
 		}
 	}
-	look(t.Hidden)
+	if t.Hidden != NoneHidden {
+		look(t.Hidden)
+	}
 	for i := range t.Segments {
 		look(t.Segments[i].From)
 		look(t.Segments[i].To)
 	}
 	switch {
-	case !ok || at == NoneHidden:
+	case !ok:
 		return t, false
-	case next == Open && last == NoneHidden:
+	case next == Open && !more:
 		return Timeline{}, true
 	case next == Open:
 		t.LastBoundary = last

@@ -37,6 +37,9 @@ const (
 // of a day that changes, there is one in memory.
 const maxWindowList = 2560
 
+// maxListedWindow is more than any window takes.
+const maxListedWindow = 64
+
 // heldWindow is a window as a list has it.
 type heldWindow struct {
 	From, To Instant
@@ -157,6 +160,11 @@ func listWindows(day Day, all []heldWindow, partly bool) WindowList {
 		length = -length
 	}
 	l, reach := appendDuration(make(WindowList, 0, 16+8*len(all)), length), day.Start()
+	return l.appendAll(day, reach, all)
+}
+
+// appendAll is append for windows in order; nil: they cannot be listed.
+func (l WindowList) appendAll(day Day, reach Instant, all []heldWindow) WindowList {
 	for i := range all {
 		if l = l.append(day, reach, &all[i]); l == nil {
 			return nil
@@ -168,19 +176,20 @@ func listWindows(day Day, all []heldWindow, partly bool) WindowList {
 
 // windowReader reads a list.
 type windowReader struct {
-	day    Day
-	rest   []byte
-	usual  Instant // length of the first window
-	partly bool    // there were more before it
-	reach  Instant // what the windows so far reach
-	last   heldWindow
-	failed bool // the rest cannot be read
+	begin, end Instant // of the day
+	rest       []byte
+	usual      Instant // length of the first window
+	partly     bool    // there were more before it
+	reach      Instant // what the windows so far reach
+	last       heldWindow
+	failed     bool // the rest cannot be read
 }
 
 func (l WindowList) reader(day Day) windowReader {
-	r := windowReader{day: day, rest: l, reach: day.Start(), last: heldWindow{From: math.MinInt64}}
+	r := windowReader{begin: day.Start(), end: (day + 1).Start(), rest: l, last: heldWindow{From: math.MinInt64}}
+	r.reach = r.begin
 	r.usual = r.length()
-	r.failed = r.failed || r.usual == 0 || len(r.rest) == 0
+	r.failed = r.failed || r.usual == 0 || len(r.rest) == 0 || len(l) > maxWindowList+maxListedWindow
 	return r
 }
 
@@ -201,21 +210,24 @@ func (r *windowReader) next(h *heldWindow) bool {
 	}
 	h.To = h.From + length
 	lag := Instant(r.varint())
-	r.failed = r.failed || lag > (math.MaxInt64-max(h.To, 0))/Second || lag < (math.MinInt64-min(h.To, 0))/Second
 	h.Since = h.To + lag*Second
 	if head&windowHigh != 0 {
 		h.Quantity.Hi = r.uvarint()
 	}
 	h.Quantity.Lo = r.uvarint()
 	whole := head&windowWhole != 0
-	r.failed = r.failed || head >= windowHeadEnd || length <= 0 || length > MaxQuantityWindow || h.From.Day() != r.day ||
-		h.Quantity.Hi >= windowHighEnd || whole && h.Quantity.Lo > math.MaxUint64/millionths || r.last.compare(h.From, h.To) >= 0
+	r.failed = r.failed || head >= windowHeadEnd || length <= 0 || length > MaxQuantityWindow || h.From < r.begin || h.From >= r.end ||
+		max(lag, -lag) > maxLag || (lag < 0) != (h.Since < h.To) || h.Quantity.Hi >= windowHighEnd || whole && h.Quantity.Lo > math.MaxUint64/millionths || r.last.compare(h.From, h.To) >= 0
 	if whole {
 		h.Quantity.Lo *= millionths
 	}
 	r.reach, r.last = max(r.reach, h.To), *h
 	return !r.failed
 }
+
+// maxLag bounds the seconds from a window's end until it was observed: more, and an
+// Instant could not hold them.
+const maxLag = 9_000_000_000
 
 // windowHighEnd bounds the high 64 bits of a quantity, which is below 2^83
 // millionths.
@@ -260,18 +272,52 @@ func (r *windowReader) varint() int64 {
 // their own.
 const usualWindows = 32
 
-// held returns the windows that the sum counts, in the memory of buf; false when they
-// are not known, or not those that begin at an instant.
-func (s *DaySum) held(at Instant, buf []heldWindow) (all []heldWindow, partly, ok bool) {
-	if all, partly, ok = s.Windows.windows(s.Day, buf); !ok || partly && at <= all[0].From {
-		return nil, false, false
-	}
+// splitWindows is what a sum knows of its windows, on both sides of one.
+type splitWindows struct {
+	before WindowList   // up to the last one that comes before it, with the list's own memory
+	reach  Instant      // what these reach
+	others []heldWindow // those of its key or behind it
+	partly bool         // there were more before
+}
+
+// split splits the windows at (from, to); what lies behind is in the memory of buf. ok
+// is false when they are not known, or not those that begin at from.
+func (s *DaySum) split(from, to Instant, buf []heldWindow) (at splitWindows, ok bool) {
+	r := s.Windows.reader(s.Day)
+	at = splitWindows{reach: r.begin, others: buf[:0], partly: r.partly}
 	var sum Amount
-	for i := range all {
-		sum = sum.Add(all[i].Quantity)
+	for h := (heldWindow{}); r.next(&h); {
+		sum = sum.Add(h.Quantity)
+		if h.compare(from, to) < 0 {
+			at.before, at.reach = s.Windows[:len(s.Windows)-len(r.rest)], r.reach
+		} else {
+			at.others = append(at.others, h)
+		}
 	}
 	more := sum.Compare(s.Sum)
-	return all, partly, ends(all) == s.Last && (more == 0 || partly && more < 0) // others would not be this sum's
+	switch {
+	case r.failed || r.reach != s.Last || more > 0 || more < 0 && !r.partly: // others would not be this sum's
+		return at, false
+	case at.partly && (len(at.before) == 0 || s.Windows.first(s.Day) >= from):
+		return at, false
+	}
+	return at, true
+}
+
+// first returns when the first window begins.
+func (l WindowList) first(day Day) Instant {
+	r, h := l.reader(day), heldWindow{}
+	r.next(&h)
+	return h.From
+}
+
+// list puts the two sides together.
+func (at *splitWindows) list(day Day) WindowList {
+	if len(at.before) == 0 {
+		return listWindows(day, at.others, at.partly)
+	}
+	l := append(make(WindowList, 0, len(at.before)+8*len(at.others)+maxListedWindow), at.before...)
+	return l.appendAll(day, at.reach, at.others)
 }
 
 // place adds a window that begins before others end, or corrects one: false where
@@ -279,7 +325,7 @@ func (s *DaySum) held(at Instant, buf []heldWindow) (all []heldWindow, partly, o
 // it shares.
 func (s *DaySum) place(w *Window) bool {
 	var buf [usualWindows]heldWindow
-	all, partly, ok := s.held(w.From, buf[:])
+	at, ok := s.split(w.From, w.To, buf[:])
 	switch {
 	case !ok && w.To <= s.First:
 		s.Sum, s.First = s.Sum.Add(w.Quantity), w.From
@@ -288,19 +334,18 @@ func (s *DaySum) place(w *Window) bool {
 		return false
 	}
 	alike, h := s.alike(w), holdWindow(w)
-	i, found := slices.BinarySearchFunc(all, &h, func(a heldWindow, h *heldWindow) int { return a.compare(h.From, h.To) })
 	switch {
-	case found && !(alike && all[i].correct(s, w)):
-		return false
-	case !found:
-		if i == len(all) {
+	case len(at.others) == 0 || at.others[0].compare(w.From, w.To) > 0:
+		if len(at.others) == 0 {
 			s.Attributes = w.Attributes
 		}
-		all = slices.Insert(all, i, h)
+		at.others = slices.Insert(at.others, 0, h)
 		s.Sum, s.First, s.Last = s.Sum.Add(w.Quantity), min(s.First, w.From), max(s.Last, w.To)
+	case !alike || !at.others[0].correct(s, w):
+		return false
 	}
 	if s.Windows = nil; alike {
-		s.Windows = listWindows(s.Day, all, partly)
+		s.Windows = at.list(s.Day)
 	}
 	return true
 }
@@ -325,20 +370,19 @@ func (h *heldWindow) correct(s *DaySum, w *Window) bool {
 // observation told of the same one, or the windows are not known. The given sums are
 // not changed.
 func TakeBackWindow(sums []DaySum, from Instant) (rest []DaySum, ok bool) {
-	of, count := 0, 0
+	of := -1
 	for i := range sums {
 		var buf [usualWindows]heldWindow
-		all, _, ok := sums[i].held(from, buf[:])
-		if !ok {
+		at, ok := sums[i].split(from, math.MinInt64, buf[:])
+		begins := ok && len(at.others) > 0 && at.others[0].From == from
+		switch {
+		case !ok, begins && (of >= 0 || at.others[0].Corrects || len(at.others) > 1 && at.others[1].From == from):
 			return sums, false
-		}
-		for j := range all {
-			if all[j].From == from {
-				of, count = i, count+1
-			}
+		case begins:
+			of = i
 		}
 	}
-	if count != 1 {
+	if of < 0 {
 		return sums, false
 	}
 	rest = slices.Clone(sums)
@@ -346,30 +390,33 @@ func TakeBackWindow(sums []DaySum, from Instant) (rest []DaySum, ok bool) {
 	switch {
 	case !ok:
 		return sums, false
-	case left == 0:
+	case !left:
 		rest = slices.Delete(rest, of, of+1)
 	}
 	return rest, true
 }
 
-// takeBack removes the window that begins at an instant, and returns how many are
-// left; false when another observation tells of it, too, or what ends last then is not
-// known.
-func (s *DaySum) takeBack(from Instant) (left int, ok bool) {
+// takeBack removes the only window that begins at an instant, and returns whether any
+// is left; ok is false when what ends last then is not known.
+func (s *DaySum) takeBack(from Instant) (left, ok bool) {
 	var buf [usualWindows]heldWindow
-	all, partly, _ := s.held(from, buf[:])
-	at := slices.IndexFunc(all, func(h heldWindow) bool { return h.From == from })
-	gone := all[at]
-	if all = slices.Delete(all, at, at+1); gone.Corrects || partly && ends(all) < s.Last {
-		return 0, false
+	at, _ := s.split(from, math.MinInt64, buf[:])
+	gone := at.others[0]
+	at.others = at.others[1:]
+	last := ends(at.others)
+	if len(at.before) > 0 {
+		last = max(last, at.reach)
 	}
-	if s.Sum = s.Sum.less(gone.Quantity); len(all) == 0 {
-		return 0, true
+	if at.partly && last < s.Last {
+		return true, false
 	}
-	if s.Windows, s.Last = listWindows(s.Day, all, partly), ends(all); !partly {
-		s.First = all[0].From
+	if s.Sum = s.Sum.less(gone.Quantity); len(at.before)+len(at.others) == 0 {
+		return false, true
 	}
-	return len(all), true
+	if s.Windows, s.Last = at.list(s.Day), last; len(at.before) == 0 {
+		s.First = at.others[0].From
+	}
+	return true, true
 }
 
 // ends returns when the last one of windows ends.

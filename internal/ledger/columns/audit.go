@@ -45,7 +45,7 @@ func (a *Audit) DaySums(key metering.ResourceKey, day metering.Day) []metering.D
 	for i, _ := slices.BinarySearch(days, int32(day)); i < len(days) && days[i] == int32(day); i++ {
 		a.counts.Add(from + i)
 	}
-	return Rest{Base: a.base, Res: res}.Day(day, Rest{})
+	return Rest{Base: a.base, Res: res}.Sums(metering.Period{From: day, To: day + 1}, Rest{})
 }
 
 // Unseen visits what was not asked for: resources with states, whose day is 0,

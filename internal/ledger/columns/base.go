@@ -94,9 +94,12 @@ type cells struct {
 	windows    []byte
 }
 
-// windowsOf returns what is known of the windows of the sum at an index.
+// windowsOf returns what is known of the windows of the sum at an index; nil: nothing.
 func (c *cells) windowsOf(i int) metering.WindowList {
 	from, to := c.windowsBefore(uint32(i)), c.windowsEnd[i]
+	if from == to {
+		return nil
+	}
 	return c.windows[from:to:to]
 }
 

@@ -25,12 +25,9 @@ func contents(b *Base) (all []string) {
 	return all
 }
 
-// allDays returns the sums of a resource with their windows, day by day.
-func allDays(r, under Rest) (sums []metering.DaySum) {
-	for d := worldStart - 1; d <= worldStart+worldDays; d++ {
-		sums = append(sums, r.Day(d, under)...)
-	}
-	return sums
+// allDays returns the sums of a resource with their windows.
+func allDays(r, under Rest) []metering.DaySum {
+	return r.Sums(metering.Period{From: -1 << 31, To: 1<<31 - 1}, under)
 }
 
 func describeChange(c Change) string {

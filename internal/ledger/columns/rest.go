@@ -37,13 +37,13 @@ func (r Rest) DaySums() int {
 	return to - from
 }
 
-// Day returns the sums of one day with what is known of their windows, in the order
-// of the meters. under is the same resource in the base below, if there is one.
-func (r Rest) Day(day metering.Day, under Rest) (sums []metering.DaySum) {
+// Sums returns the sums of a period with what is known of their windows, in the order
+// of day and meter. under is the same resource in the base below, if there is one.
+func (r Rest) Sums(in metering.Period, under Rest) (sums []metering.DaySum) {
 	if r.Base == nil {
 		return nil
 	}
-	r.Base.eachDaySum(r.Res, metering.Period{From: day, To: day + 1}, func(i int, s metering.DaySum) {
+	r.Base.eachDaySum(r.Res, in, func(i int, s metering.DaySum) {
 		if s.Windows = slices.Clone(r.Base.cell.windowsOf(i)); bytes.Equal(s.Windows, carried) {
 			s.Windows = under.windowsOf(&s)
 		}
