@@ -51,12 +51,13 @@ type verifier struct {
 	regions  map[metering.RegionID]bool
 	pointer  pointer
 	months   closing
-	last     layout.Seq // the last number given out
-	journal  map[layout.Unit]bool
+	last     layout.Seq           // the last number given out
+	journal  map[layout.Unit]bool // of what changed since the base; true: behind what was condensed
 	// changed are the units that the base does not show as they are now; nil:
 	// a restart folds it anew.
 	changed map[layout.Unit]*folded
 	base    *columns.Base // nil: it cannot be read
+	recent  *columns.Base // what a start lays over the base; nil: nothing
 	audit   *columns.Audit
 	ids     *idFilter // nil: it cannot be read
 

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/meterbook/meterbook/internal/ledger/columns"
 	"github.com/meterbook/meterbook/internal/metering"
 	"github.com/meterbook/meterbook/internal/report"
 )
@@ -133,7 +134,26 @@ func (v *verifier) atRest(ctx context.Context, o *Options) (err error) {
 	for u := range v.journal {
 		v.changed[u] = nil
 	}
+	v.readCondensed()
 	return v.verify(ctx)
+}
+
+// readCondensed notes how the units are that a start finds in what was condensed, and
+// does not fold anew.
+func (v *verifier) readCondensed() {
+	if v.recent == nil || v.base == nil {
+		return
+	}
+	named := func(f columns.Flaw) { v.differ(checkBase, v.pointer.Recent+": "+f.Of, f.Stored, f.Want) }
+	if !v.recent.Flaws(named) {
+		return
+	}
+	condensed := over(v.base, v.recent)
+	condensed.changedSince(func(c *change) {
+		if anew, changed := v.journal[c.is.unit]; changed && !anew {
+			v.changed[c.is.unit] = c.is
+		}
+	})
 }
 
 // verifyEmpty is for a store without observations: then nothing may be derived

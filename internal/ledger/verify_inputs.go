@@ -116,7 +116,8 @@ func (v *verifier) readJournal(addID func(hash uint64)) error {
 		}
 		if err == nil {
 			v.last = max(v.last, layout.Seq(seq))
-			err = layout.DecodeTouched(value, addID, func(u layout.Unit) { v.journal[u] = true })
+			behind := layout.Seq(seq) > v.pointer.RecentSeq
+			err = layout.DecodeTouched(value, addID, func(u layout.Unit) { v.journal[u] = v.journal[u] || behind })
 		}
 		if err != nil {
 			v.differ(checkJournal, fmt.Sprintf("journal entry %x", key), err.Error(), "a journal entry")
@@ -129,8 +130,15 @@ func (v *verifier) readJournal(addID func(hash uint64)) error {
 // caller releases the base.
 func (v *verifier) loadDerived(o *Options) {
 	if v.pointer.Recent != "" {
-		if _, err := columns.Read(o.FS, o.Dir, v.pointer.Recent); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		recent, err := columns.Read(o.FS, o.Dir, v.pointer.Recent)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // a start folds anew
+		case err != nil:
 			v.differ(checkBase, v.pointer.Recent, err.Error(), "a file that a start can load, or none")
+		case recent.Seq != uint64(v.pointer.RecentSeq):
+			v.differ(checkBase, v.pointer.Recent, fmt.Sprintf("up to observation %d", recent.Seq), fmt.Sprintf("up to observation %d, as its pointer says", v.pointer.RecentSeq))
+		default:
+			v.recent = recent
 		}
 	}
 	v.base, v.ids = columns.Build(nil, 0), newIDFilter()

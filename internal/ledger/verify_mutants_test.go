@@ -166,3 +166,29 @@ func TestVerifyNoticesEverySectionOfTheBaseThatIsHarmed(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifyNoticesFiguresThatWereCondensedOtherwise changes figures of what a start
+// lays over the base, with checksums that are right. What it folds anew, since more
+// was told of it, it does not take from there.
+func TestVerifyNoticesFiguresThatWereCondensedOtherwise(t *testing.T) {
+	t.Parallel()
+	fs := vfs.NewMem()
+	fixtureOfBase2().unpack(t, fs)
+	name := "store/" + derivedFile(t, fs, "recent-")
+	whole := readAll(t, fs, name)
+	for section, width := range map[int]int{6: 4, 11: 8, 18: 8, 30: 4} { // ends, multipliers, sums, hidden boundaries
+		noticed, elements := 0, 0
+		alterSection(whole, section, func(s []byte) { elements = len(s) / width })
+		for i := range elements {
+			data := bytes.Clone(whole)
+			alterSection(data, section, func(s []byte) { s[i*width] ^= 1 })
+			writeAll(t, fs, name, data)
+			if verifyAtRest(t, fs).Total > 0 {
+				noticed++
+			}
+		}
+		if 5*noticed < elements || elements == 0 {
+			t.Errorf("of %d changed elements of section %d %d were noticed", elements, section, noticed)
+		}
+	}
+}

@@ -133,7 +133,7 @@ func (v *verifier) frozen(ctx context.Context, f *frozen) error {
 	}
 	f.view.latest(func(c *change) { v.changed[c.is.unit] = c.is })
 	f.view.logged(nothing, func(c *change) {
-		if layout.Seq(v.base.Seq) == v.pointer.Seq && !v.journal[c.is.unit] {
+		if _, noted := v.journal[c.is.unit]; !noted && layout.Seq(v.base.Seq) == v.pointer.Seq {
 			v.differ(checkJournal, unitText(c.is.unit), "not in the journal", "in the journal: it changed since the base, and a restart must fold it anew")
 		}
 	})
