@@ -28,18 +28,20 @@ var limitName = regexp.MustCompile(`^(Max|max|Min|min|Default(Max|Min|Concurrenc
 // reason.
 func noLimits() map[string]string {
 	return map[string]string{
-		"metering.minuteLength":  "a length of time",
-		"metering.minutes":       "a unit",
-		"metering.minutesPerDay": "a number of the calendar",
-		"metering.maxWindowList": "what is remembered of a day; beyond, the observations are read, which nobody can see",
-		"columns.maxWindowBytes": "what is remembered of all days; beyond, the observations are read, which nobody can see",
-		"ledger.maxRevisions":    "how a day is brought up to date; beyond, it is folded anew, which nobody can see",
-		"report.maxScale":        "a number of decimal places",
-		"ingest.maxInternBytes":  "which texts are shared, in memory of fixed size",
-		"ingest.maxMeters":       "how many meters are shared",
-		"ingest.maxChunkEvents":  "how a stream is cut, which nobody can see",
-		"ingest.maxChunkBytes":   "how a stream is cut, which nobody can see",
-		"ingest.chunksInFlight":  "how a stream is cut, which nobody can see",
+		"metering.minuteLength":    "a length of time",
+		"metering.minutes":         "a unit",
+		"metering.minutesPerDay":   "a number of the calendar",
+		"metering.maxWindowList":   "what is remembered of a day; beyond, the observations are read, which nobody can see",
+		"metering.maxLag":          "what an Instant can hold",
+		"metering.maxListedWindow": "how long one window is in what is remembered of a day",
+		"columns.maxWindowBytes":   "what is remembered of all days; beyond, the observations are read, which nobody can see",
+		"ledger.maxRevisions":      "how a day is brought up to date; beyond, it is folded anew, which nobody can see",
+		"report.maxScale":          "a number of decimal places",
+		"ingest.maxInternBytes":    "which texts are shared, in memory of fixed size",
+		"ingest.maxMeters":         "how many meters are shared",
+		"ingest.maxChunkEvents":    "how a stream is cut, which nobody can see",
+		"ingest.maxChunkBytes":     "how a stream is cut, which nobody can see",
+		"ingest.chunksInFlight":    "how a stream is cut, which nobody can see",
 	}
 }
 
