@@ -415,3 +415,34 @@ func (f *fixture) unpack(t *testing.T, fs vfs.FS) {
 		writeAll(t, fs, h.Name, data)
 	}
 }
+
+// TestABaseThatIsMadeAgainTakesNothingThatWasCondensed removes the base of a store
+// whose condensed figures are wrong, as whoever is told so by verify does.
+func TestABaseThatIsMadeAgainTakesNothingThatWasCondensed(t *testing.T) {
+	t.Parallel()
+	f, fs := fixtureOfBase2(), vfs.NewMem()
+	f.unpack(t, fs)
+	recent := "store/" + derivedFile(t, fs, "recent-")
+	data := readAll(t, fs, recent)
+	alterSection(data, 11, func(multipliers []byte) {
+		for i := 0; i < len(multipliers); i += 8 {
+			multipliers[i] ^= 1
+		}
+	})
+	writeAll(t, fs, recent, data)
+	if err := fs.Remove("store/" + derivedFile(t, fs, "base-")); err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(filepath.Join(f.folder, "report.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := open(t, ledger.Options{Dir: "store", FS: fs, Clock: fixtureNow, Logger: slog.New(slog.DiscardHandler)})
+	if got := f.describe(t, l); got != string(want) {
+		t.Errorf("want\n%s\ngot\n%s", want, got)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	f.isClean(t, ledger.Options{Dir: "store", FS: fs})
+}

@@ -112,9 +112,10 @@ func (l *Ledger) openIDs(ctx context.Context, p pointer) (f *idFilter, remade bo
 }
 
 // openRecent lays over the base what was condensed, if it is there: a backup does not
-// have it. Otherwise the journal tells what changed.
+// have it. Otherwise the journal tells what changed, and so it does over a base that was
+// made again: whoever removes a base that is wrong wants no figure of before.
 func (l *Ledger) openRecent(base *columns.Base, p *pointer) settled {
-	if p.Recent == "" {
+	if p.Recent == "" || p.Base != "" && !base.Loaded() {
 		return settled{base: base}
 	}
 	recent, err := columns.Read(l.options.FS, l.options.Dir, p.Recent)

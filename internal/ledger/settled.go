@@ -89,7 +89,8 @@ func (s *settled) recentResources() int {
 }
 
 // changedSince visits the units of recent: resources with states, and of counted
-// ones each day that it or the base has. What is visited may be kept.
+// ones each day that it or the base has, with what it knows itself of windows. What is
+// visited may be kept.
 func (s *settled) changedSince(visit func(*change)) {
 	for res := range s.recentResources() {
 		key := s.recent.Key(res)
@@ -101,11 +102,11 @@ func (s *settled) changedSince(visit func(*change)) {
 		}
 		days := map[metering.Day][]metering.DaySum{}
 		if c.at.base != columns.NotFound {
-			for _, sum := range s.base.DaySums(int(c.at.base), always()) {
-				days[sum.Day] = nil
+			for _, day := range s.under(c.at).Days() {
+				days[day] = nil
 			}
 		}
-		for _, sum := range s.rest(c.at).Sums(always(), s.under(c.at)) {
+		for _, sum := range s.rest(c.at).Sums(always(), columns.Rest{}) {
 			days[sum.Day] = append(days[sum.Day], sum)
 		}
 		for day, sums := range days {

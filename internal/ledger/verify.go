@@ -113,6 +113,7 @@ func (v *verifier) verify(ctx context.Context) error {
 			v.audit = columns.NewAudit(v.base)
 		}
 	}
+	v.readCondensed()
 	parts := []struct {
 		what string
 		run  func() error

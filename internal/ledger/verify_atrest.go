@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -134,14 +135,13 @@ func (v *verifier) atRest(ctx context.Context, o *Options) (err error) {
 	for u := range v.journal {
 		v.changed[u] = nil
 	}
-	v.readCondensed()
 	return v.verify(ctx)
 }
 
 // readCondensed notes how the units are that a start finds in what was condensed, and
-// does not fold anew.
+// does not fold anew. Those that did not change must be as the base has them.
 func (v *verifier) readCondensed() {
-	if v.recent == nil || v.base == nil {
+	if v.recent == nil || v.audit == nil {
 		return
 	}
 	named := func(f columns.Flaw) { v.differ(checkBase, v.pointer.Recent+": "+f.Of, f.Stored, f.Want) }
@@ -150,8 +150,15 @@ func (v *verifier) readCondensed() {
 	}
 	condensed := over(v.base, v.recent)
 	condensed.changedSince(func(c *change) {
-		if anew, changed := v.journal[c.is.unit]; changed && !anew {
-			v.changed[c.is.unit] = c.is
+		u := c.is.unit
+		switch anew, changed := v.journal[u]; {
+		case anew:
+		case changed || u.Resource.Type.Measure() != metering.Counted:
+			v.changed[u] = c.is
+		default:
+			if below := condensed.under(c.at).Sums(metering.Period{From: u.Day, To: u.Day + 1}, columns.Rest{}); !slices.EqualFunc(c.is.sums, below, sameDaySum) {
+				v.differ(checkUsage, unitText(u), sumsText(c.is.sums), sumsText(below)+", as the base has them")
+			}
 		}
 	})
 }

@@ -187,7 +187,7 @@ func TestVerifyNoticesFiguresThatWereCondensedOtherwise(t *testing.T) {
 				noticed++
 			}
 		}
-		if 5*noticed < elements || elements == 0 {
+		if 2*noticed < elements || elements == 0 {
 			t.Errorf("of %d changed elements of section %d %d were noticed", elements, section, noticed)
 		}
 	}

@@ -56,26 +56,32 @@ func FoldDay(day Day, windows []Window) []DaySum {
 		if i+1 < len(windows) && w.compareKey(&windows[i+1]) == 0 {
 			continue // corrected
 		}
+		h := holdWindow(w)
+		h.Corrects = i > 0 && w.compareKey(&windows[i-1]) == 0
 		if n := len(sums); n == 0 || sums[n-1].Meter != w.Meter {
-			sums = append(sums, DaySum{Day: day, Meter: w.Meter, First: w.From, Last: w.To})
+			sums = append(sums, sumOfOne(day, w, h))
+		} else {
+			sums[n-1].count(w, h) // windows come in the order of (From, To)
 		}
-		s := &sums[len(sums)-1]
-		corrects := i > 0 && w.compareKey(&windows[i-1]) == 0
-		s.count(w, corrects) // windows come in the order of (From, To)
 	}
 	return sums
 }
 
-// count adds a window behind all others, in the order of (From, To). corrects says
-// that other observations told of it before.
-func (s *DaySum) count(w *Window, corrects bool) {
-	h := holdWindow(w)
-	h.Corrects = corrects
+// sumOfOne is the sum of one window, held as h.
+func sumOfOne(day Day, w *Window, h heldWindow) DaySum {
+	return DaySum{
+		Day: day, Meter: w.Meter, Sum: w.Quantity, First: w.From, Last: w.To,
+		Attributes: w.Attributes, Windows: listWindows(day, []heldWindow{h}, false),
+	}
+}
+
+// count adds a window, held as h, behind all others, in the order of (From, To).
+func (s *DaySum) count(w *Window, h heldWindow) {
 	switch {
 	case len(s.Windows) > 0 && s.alike(w):
 		s.Windows = s.Windows.append(s.Day, s.Last, &h)
 	case w.To >= s.Last:
-		s.Windows = listWindows(s.Day, []heldWindow{h}, s.Attributes != nil)
+		s.Windows = listWindows(s.Day, []heldWindow{h}, true)
 	default:
 		s.Windows = nil
 	}
@@ -89,17 +95,16 @@ func (s *DaySum) alike(w *Window) bool {
 
 // PlaceWindow adds one window to a day's sums without looking at the
 // observations again. ok is false when that is impossible: only they say whether the
-// window is counted. The given sums are not changed.
+// window is counted. The given sums are not changed, but may share memory with what is
+// returned: place one window only into the same sums.
 func PlaceWindow(sums []DaySum, w *Window) (placed []DaySum, ok bool) {
 	i, found := slices.BinarySearchFunc(sums, w.Meter, func(s DaySum, m Meter) int { return s.Meter.Compare(m) })
 	if !found {
-		fresh := DaySum{Day: w.From.Day(), Meter: w.Meter, First: w.From, Last: w.To}
-		fresh.count(w, false)
-		return slices.Insert(slices.Clone(sums), i, fresh), true
+		return slices.Insert(slices.Clone(sums), i, sumOfOne(w.From.Day(), w, holdWindow(w))), true
 	}
 	placed = slices.Clone(sums)
 	if s := &placed[i]; w.From >= s.Last {
-		s.count(w, false)
+		s.count(w, holdWindow(w))
 	} else if !s.place(w) {
 		return sums, false
 	}
@@ -114,6 +119,6 @@ func ExtendDay(sums []DaySum, w *Window) bool {
 	if !found || w.From < sums[i].Last {
 		return false
 	}
-	sums[i].count(w, false)
+	sums[i].count(w, holdWindow(w))
 	return true
 }

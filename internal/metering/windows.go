@@ -9,10 +9,9 @@ import (
 // WindowList is what a day sum knows of the windows that it counts: enough to
 // correct one, to take one back or to place one between them without looking at the
 // observations again. It is bytes, as a store keeps it, since there are many: some 7
-// a window. nil means that they are not known, because they are described in
-// different ways; any other list has one window at least. Of very many, only the
-// latest are listed: then windows that begin when the first one does, or earlier, are
-// not known.
+// a window. Of very many, and where their description changes, only the latest are
+// listed: then those that begin when the first one does, or earlier, are not known. Of
+// a list without any, nil, none is known.
 //
 //	list    length of the first window (negative: there were more), and behind it the
 //	        windows in the order of (From, To)
@@ -111,8 +110,8 @@ func (l WindowList) append(day Day, reach Instant, h *heldWindow) WindowList {
 	return l
 }
 
-// latest returns the later half of a list. It has no others than the ones that end
-// last: nil where one of the earlier half does.
+// latest returns the later half of a list; nil where a window of the earlier half ends
+// last of all, which the list would not show.
 func (l WindowList) latest(day Day) WindowList {
 	all, _, _ := l.windows(day, nil)
 	half := len(all) / 2
@@ -278,6 +277,7 @@ type splitWindows struct {
 	reach  Instant      // what these reach
 	others []heldWindow // those of its key or behind it
 	partly bool         // there were more before
+	known  bool         // the list is this sum's
 }
 
 // split splits the windows at (from, to); what lies behind is in the memory of buf. ok
@@ -285,9 +285,9 @@ type splitWindows struct {
 func (s *DaySum) split(from, to Instant, buf []heldWindow) (at splitWindows, ok bool) {
 	r := s.Windows.reader(s.Day)
 	at = splitWindows{reach: r.begin, others: buf[:0], partly: r.partly}
-	var sum Amount
+	sum, first := Amount{}, Instant(math.MaxInt64)
 	for h := (heldWindow{}); r.next(&h); {
-		sum = sum.Add(h.Quantity)
+		sum, first = sum.Add(h.Quantity), min(first, h.From)
 		if h.compare(from, to) < 0 {
 			at.before, at.reach = s.Windows[:len(s.Windows)-len(r.rest)], r.reach
 		} else {
@@ -295,20 +295,8 @@ func (s *DaySum) split(from, to Instant, buf []heldWindow) (at splitWindows, ok 
 		}
 	}
 	more := sum.Compare(s.Sum)
-	switch {
-	case r.failed || r.reach != s.Last || more > 0 || more < 0 && !r.partly: // others would not be this sum's
-		return at, false
-	case at.partly && (len(at.before) == 0 || s.Windows.first(s.Day) >= from):
-		return at, false
-	}
-	return at, true
-}
-
-// first returns when the first window begins.
-func (l WindowList) first(day Day) Instant {
-	r, h := l.reader(day), heldWindow{}
-	r.next(&h)
-	return h.From
+	at.known = !r.failed && r.reach == s.Last && (more == 0 || more < 0 && r.partly)
+	return at, at.known && (!r.partly || first < from)
 }
 
 // list puts the two sides together.
@@ -327,8 +315,10 @@ func (s *DaySum) place(w *Window) bool {
 	var buf [usualWindows]heldWindow
 	at, ok := s.split(w.From, w.To, buf[:])
 	switch {
-	case !ok && w.To <= s.First:
-		s.Sum, s.First = s.Sum.Add(w.Quantity), w.From
+	case !ok && w.To <= s.First: // before all others, so that the latest ones stay
+		if s.Sum, s.First = s.Sum.Add(w.Quantity), w.From; !at.known {
+			s.Windows = nil
+		}
 		return true
 	case !ok:
 		return false
@@ -370,9 +360,9 @@ func (h *heldWindow) correct(s *DaySum, w *Window) bool {
 // observation told of the same one, or the windows are not known. The given sums are
 // not changed.
 func TakeBackWindow(sums []DaySum, from Instant) (rest []DaySum, ok bool) {
+	var buf [usualWindows]heldWindow
 	of := -1
 	for i := range sums {
-		var buf [usualWindows]heldWindow
 		at, ok := sums[i].split(from, math.MinInt64, buf[:])
 		begins := ok && len(at.others) > 0 && at.others[0].From == from
 		switch {
@@ -386,7 +376,8 @@ func TakeBackWindow(sums []DaySum, from Instant) (rest []DaySum, ok bool) {
 		return sums, false
 	}
 	rest = slices.Clone(sums)
-	left, ok := rest[of].takeBack(from)
+	at, _ := rest[of].split(from, math.MinInt64, buf[:])
+	left, ok := rest[of].takeBack(&at)
 	switch {
 	case !ok:
 		return sums, false
@@ -396,11 +387,9 @@ func TakeBackWindow(sums []DaySum, from Instant) (rest []DaySum, ok bool) {
 	return rest, true
 }
 
-// takeBack removes the only window that begins at an instant, and returns whether any
-// is left; ok is false when what ends last then is not known.
-func (s *DaySum) takeBack(from Instant) (left, ok bool) {
-	var buf [usualWindows]heldWindow
-	at, _ := s.split(from, math.MinInt64, buf[:])
+// takeBack removes the first window behind a split, and returns whether any is left; ok
+// is false when what ends last then is not known.
+func (s *DaySum) takeBack(at *splitWindows) (left, ok bool) {
 	gone := at.others[0]
 	at.others = at.others[1:]
 	last := ends(at.others)

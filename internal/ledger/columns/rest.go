@@ -37,6 +37,16 @@ func (r Rest) DaySums() int {
 	return to - from
 }
 
+// Days returns the days that the resource has sums of, in order, one for each sum.
+func (r Rest) Days() []metering.Day {
+	from, to := r.items()
+	days := make([]metering.Day, 0, to-from)
+	for i := from; i < to; i++ {
+		days = append(days, metering.Day(r.Base.cell.day[i]))
+	}
+	return days
+}
+
 // Sums returns the sums of a period with what is known of their windows, in the order
 // of day and meter. under is the same resource in the base below, if there is one.
 func (r Rest) Sums(in metering.Period, under Rest) (sums []metering.DaySum) {
