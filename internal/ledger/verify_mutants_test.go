@@ -179,6 +179,9 @@ func TestVerifyNoticesFiguresThatWereCondensedOtherwise(t *testing.T) {
 	for section, width := range map[int]int{6: 4, 11: 8, 18: 8, 30: 4} { // ends, multipliers, sums, hidden boundaries
 		noticed, elements := 0, 0
 		alterSection(whole, section, func(s []byte) { elements = len(s) / width })
+		if raceShare > 1 {
+			elements = min(elements, 8)
+		}
 		for i := range elements {
 			data := bytes.Clone(whole)
 			alterSection(data, section, func(s []byte) { s[i*width] ^= 1 })

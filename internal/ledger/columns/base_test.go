@@ -310,7 +310,7 @@ func (w *world) partlyChanged() []Change {
 // them over each other, and merges all.
 func TestWhatIsCondensedLeavesTheWindowsOfOtherDaysBelow(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		w, fs := newWorld(seed, 60), vfs.NewMem()
 		base := merge(t, Build(nil, 0), w.changes(draw(w, 30, 100)), 1)
 		for round := range 6 {
