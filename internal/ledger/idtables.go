@@ -9,8 +9,8 @@ import (
 
 // idTables are Bloom filters over the ids that a table of Pebble has. A retraction,
 // and an event that is sent again, look for an id entry, which lies in one of many
-// tables over each other: the others need not be read. Nothing else is looked for by
-// its whole key, so nothing else is in the filters.
+// tables over each other: the others need not be read. Observations are mostly read in
+// ranges, where a filter does not help, so only ids are in them.
 type idTables struct{ bloom.FilterPolicy }
 
 // idTableBits of an id let one in a hundred tables be read in vain.

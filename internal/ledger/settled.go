@@ -101,10 +101,8 @@ func (s *settled) changedSince(visit func(*change)) {
 			continue
 		}
 		days := map[metering.Day][]metering.DaySum{}
-		if c.at.base != columns.NotFound {
-			for _, day := range s.under(c.at).Days() {
-				days[day] = nil
-			}
+		for _, day := range s.under(c.at).Days() {
+			days[day] = nil
 		}
 		for _, sum := range s.rest(c.at).Sums(always(), columns.Rest{}) {
 			days[sum.Day] = append(days[sum.Day], sum)

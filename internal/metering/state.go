@@ -108,8 +108,8 @@ func (t Timeline) Continue(states []State) Timeline {
 
 // Place adds one state to a timeline without looking at the observations again.
 // ok is false when that is impossible: the state shares its minute with another
-// one, or comes before one of several hidden boundaries; then fold anew. The receiver is not
-// changed and shares no memory that later calls write.
+// one, or comes before one of several hidden boundaries; then fold anew. The
+// receiver is not changed and shares no memory that later calls write.
 func (t Timeline) Place(s *State) (placed Timeline, ok bool) {
 	from := FirstMinute(s.At)
 	switch {

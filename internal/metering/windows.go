@@ -258,13 +258,8 @@ func (r *windowReader) duration() Instant {
 }
 
 func (r *windowReader) varint() int64 {
-	v, n := binary.Varint(r.rest)
-	if n <= 0 {
-		r.failed = true
-		return 0
-	}
-	r.rest = r.rest[n:]
-	return v
+	v := r.uvarint() // zigzag, as binary.AppendVarint writes it
+	return int64(v>>1) ^ -int64(v&1)
 }
 
 // usualWindows is how many windows of a day are gone through without memory of

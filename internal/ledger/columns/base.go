@@ -19,7 +19,7 @@ type Base struct {
 	ids      []metering.UUID // of the resources
 	itemEnd  []uint32        // end of a resource's items in its table (segments or cells)
 	boundary []uint32        // LastBoundary of the timeline; 0 for counted resources
-	hidden   []uint32        // Hidden of the timeline
+	hidden   []uint32        // Hidden of the timeline; 0 for counted resources
 	flags    []uint8         // flagKnown, flagShared
 
 	seg  segments

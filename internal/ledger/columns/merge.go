@@ -35,9 +35,10 @@ type plan struct {
 	groups      []group
 	end         [partCount]int // of each part of the new base
 
+	maxWindowBytes int // more of windows are not written
+
 	// The meters and tag sets of prev keep their numbers; those of fresh get
 	// these.
-	maxWindowBytes  int
 	meters          []metering.Meter
 	meterOf, tagsOf []uint32
 	newTags         []uint32 // tag sets of fresh that prev does not have
